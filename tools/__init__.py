@@ -1,0 +1,1 @@
+"""Desktop tools: learn, evaluate, convert, draw. The robot never imports them."""
