@@ -1,0 +1,63 @@
+"""The sound edge: where samples come from, and the stream that plays them. Mono int16 throughout.
+
+Interchangeable here: sources (``wav``, ``stdin``; a microphone is the duplex stream itself) and
+streams (``portaudio``, ``dummy``).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+
+
+class Source(Protocol):
+    """Sound that is read, not captured: a file, standard input."""
+
+    rate_hz: int
+
+    def read(self, n_samples: int) -> Samples:
+        """The next samples, (<= n_samples,) mono; an empty array means the end."""
+
+    def close(self) -> None:
+        """Give the file back; may be called twice."""
+
+
+class Courier(Protocol):
+    """What a stream calls for every block, on its own thread. It copies and counts, nothing else."""
+
+    def carry(
+        self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
+    ) -> None:
+        """Take ``captured`` (n,) or None (play-only), fill ``out`` (n,).
+
+        ``now_s``: monotonic time at entry; ``dac_s``: seconds from now until ``out[0]`` is heard
+        (NaN where the driver does not know); ``xrun``: the driver lost or repeated samples before.
+        """
+
+
+class Stream(Protocol):
+    """An open sound device (or its stand-in) that calls a courier block by block."""
+
+    rate_hz: int
+    name: str
+
+    def start(self, courier: Courier) -> None:
+        """Begin to call ``courier.carry``."""
+
+    def is_active(self) -> bool:
+        """False once the device is gone or a callback failed."""
+
+    @property
+    def output_latency_s(self) -> float:
+        """The driver's own estimate of the time from callback to sound, in seconds."""
+
+    @property
+    def failure(self) -> str:
+        """Why the stream is no longer active; empty while it is."""
+
+    def stop(self) -> None:
+        """Stop and release the device; never raises, may be called twice."""

@@ -1,0 +1,132 @@
+"""Every option of the config, declared once: type, range, unit, default, sentence.
+
+``config.py`` checks files against these declarations and ``default.yaml`` is printed from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What an option accepts. ``choices`` for words, ``low``/``high`` for numbers (inclusive)."""
+
+    help: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def option(
+    default: Any,
+    help: str,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare one option; the annotation beside it gives its type."""
+    return field(default=default, metadata={"rule": Rule(help, unit, low, high, choices)})
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """Where sound comes from and where it goes."""
+
+    driver: str = option(
+        "auto",
+        "auto takes PortAudio where it finds an output, else the null sink (driver: dummy)",
+        choices=("auto", "portaudio", "dummy"),
+    )
+    input: str = option(
+        "", "name of the capture device for live sound; empty: only files and standard input"
+    )
+    output: str = option("default", "name of the playback device, as `lipsync-edge devices` lists it")
+    rate_hz: int = option(0, "stream rate; 0: the device's own", "Hz", 0, 192_000)
+    frames_per_buffer: int = option(
+        256, "samples per callback; smaller is faster and more fragile", "samples", 32, 8192
+    )
+    lookahead_ms: float = option(
+        200.0, "how long sound waits so that motion may come early; 0: live mode", "ms", 0, 2000
+    )
+    output_latency_ms: float = option(
+        0.0, "delay behind the sound card that nobody reports, e.g. Bluetooth", "ms", -500, 2000
+    )
+    retry_s: float = option(1.0, "pause between attempts to reopen a lost device", "s", 0.1, 60)
+    faults: str = option(
+        "", "driver dummy only: misbehave, e.g. `stall@2:0.5 xrun@3 silence@4:1 end@9`"
+    )
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which mouth was learned, and what runs it."""
+
+    bundle: str = option("mouth", "name of a shipped model bundle, or a path to one")
+    runtime: str = option(
+        "auto",
+        "auto takes ai_edge_litert where it is installed, else tflite_runtime",
+        choices=("auto", "ai_edge_litert", "tflite_runtime", "dummy"),
+    )
+    inference_ms: float = option(
+        5.0, "time that features and model may take per hop (p99), for the budget", "ms", 0, 100
+    )
+    faults: str = option("", "runtime dummy only: misbehave, e.g. `slow@2:0.05 nan@3:1`")
+
+
+@dataclass(frozen=True)
+class MotionOptions:
+    """How poses become motion."""
+
+    rate_hz: float = option(50.0, "mover ticks per second", "Hz", 10, 400)
+    hold_ms: float = option(80.0, "how long the last pose is kept when none comes", "ms", 0, 5000)
+    ease_ms: float = option(250.0, "time from there to the neutral pose", "ms", 1, 5000)
+    margin_ms: float = option(10.0, "spare time in the latency budget", "ms", 0, 500)
+
+
+@dataclass(frozen=True)
+class BoardOptions:
+    """The servo boards."""
+
+    driver: str = option(
+        "auto",
+        "auto takes the PCA9685 where an I2C bus with one is found, else the simulator",
+        choices=("auto", "pca9685", "simulator", "dummy"),
+    )
+    pwm_hz: float = option(50.0, "servo pulses per second; over 60 for digital servos only", "Hz", 40, 330)
+    retries: int = option(3, "tries per update before the mouth goes off", "", 1, 10)
+    faults: str = option(
+        "", "simulator and dummy only: misbehave, e.g. `nack@2:0.2 slow@3:1 dead@5:2`"
+    )
+
+
+@dataclass(frozen=True)
+class LogOptions:
+    """What is said where."""
+
+    level: str = option("info", "least severity that is logged", choices=("debug", "info", "warning", "error"))
+
+
+@dataclass(frozen=True)
+class ServoOptions:
+    """One servo of a head profile: where it is plugged in and how far it may go."""
+
+    channel: int = option(0, "output of the board", "", 0, 15)
+    board: int = option(0, "which of the head's boards, counted from 0", "", 0, 3)
+    min_us: float = option(1000.0, "shortest pulse that the horn may get", "us", 300, 3000)
+    max_us: float = option(2000.0, "longest pulse that the horn may get", "us", 300, 3000)
+    neutral_us: float = option(1500.0, "pulse of the mouth at rest", "us", 300, 3000)
+    trim_us: float = option(0.0, "shifts every pulse of this servo", "us", -500, 500)
+    range: float = option(1.0, "share of the travel that is used", "", 0, 1)
+    invert: bool = option(False, "turn the other way round")
+    lag_ms: float = option(50.0, "time from command to motion, compensated by commanding early", "ms", 0, 300)
+    slew_us_per_s: float = option(10_000.0, "fastest change of the pulse", "us/s", 100, 100_000)
+    on_idle: str = option("release", "what to do when nobody speaks", choices=("release", "hold"))
+
+
+def rules(section: type[Any]) -> dict[str, Rule]:
+    """The declarations of one section, by key."""
+    return {f.name: f.metadata["rule"] for f in fields(section) if "rule" in f.metadata}
