@@ -1,0 +1,71 @@
+# Two commands on a fresh machine:  make run  makes the head talk,  make test  proves that it can.
+# Everything is installed into .venv here; missing system packages are installed (as root) or named.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+CLIP ?= lipsync_edge/samples/hello.wav
+
+.PHONY: help run test test-audio test-tflite-runtime check-wheels lint bench i2c-traffic soak \
+	model evaluate picture clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
+
+run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
+	$(BIN)/lipsync-edge run $(ARGS)
+
+test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
+	$(BIN)/python -m pytest -m "not server and not tflite_runtime" $(ARGS)
+
+test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAudio)
+	sh tools/system-packages.sh pulse
+	$(BIN)/python -m pytest -m server $(ARGS)
+
+test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
+	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
+
+check-wheels: $(VENV)/.test  ## prove that the robot's packages resolve to wheels, here and on a Pi
+	$(BIN)/python -m lipsync_tools.check_wheels
+
+lint: $(VENV)/.test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.test  ## cost per hop, import time, memory; BENCH_ARGS=--json for a program
+	$(BIN)/python -m lipsync_tools.bench $(BENCH_ARGS)
+
+i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain ServoKit
+	$(BIN)/python -m lipsync_tools.i2c_traffic
+
+picture: $(VENV)/.draw  ## draw docs/picture.png from a real run
+	$(BIN)/python -m lipsync_tools.picture $(CLIP) -o docs/picture.png
+
+$(VENV)/bin/python:
+	sh tools/system-packages.sh robot "$(PYTHON)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.robot: $(VENV)/bin/python setup.py
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.robot
+	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/.draw: $(VENV)/.robot
+	$(PIP) -e '.[draw]'
+	touch $@
+
+# The older runtime has no wheels after Python 3.11. Where it is alone, the robot falls back to it.
+.venv-tflite/.installed: setup.py $(VENV)/bin/python
+	rm -rf .venv-tflite
+	sh tools/venv-311.sh .venv-tflite
+	.venv-tflite/bin/python -m pip install --quiet --disable-pip-version-check -e '.[tflite-runtime]' pytest hypothesis
+	.venv-tflite/bin/python -m pip uninstall --quiet --yes ai-edge-litert
+	touch $@
+
+clean:  ## remove what the targets above made
+	rm -rf .venv .venv-tflite build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Installs the Debian packages that are missing (as root), or prints the one line that does.
+#   system-packages.sh robot PYTHON   what building the robot's Python environment needs
+#   system-packages.sh pulse          what the tests with a sound server need
+set -eu
+
+need=""
+add() { need="$need $*"; }
+
+case "$1" in
+robot)
+    python=${2:-python3}
+    if ! command -v "$python" >/dev/null 2>&1; then
+        add python3 python3-venv python3-dev
+    else
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+            echo "Python 3.11 or newer is needed; $python is $("$python" -V 2>&1)." >&2
+            echo "Point to another one: make run PYTHON=python3.12" >&2
+            exit 1
+        }
+        "$python" -c 'import venv, ensurepip' 2>/dev/null || add python3-venv
+        "$python" -c 'import os, sysconfig, sys
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || add python3-dev
+    fi
+    command -v cc >/dev/null 2>&1 || add gcc libc6-dev
+    # PyAudio has no Linux wheels: it is compiled against PortAudio.
+    [ -e /usr/include/portaudio.h ] || add portaudio19-dev
+    ;;
+pulse)
+    command -v pulseaudio >/dev/null 2>&1 || add pulseaudio
+    command -v pactl >/dev/null 2>&1 || add pulseaudio-utils
+    ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || add libasound2-plugins
+    ;;
+*)
+    echo "usage: $0 robot PYTHON | pulse" >&2
+    exit 2
+    ;;
+esac
+
+[ -n "$need" ] || exit 0
+install="apt-get install -y --no-install-recommends$need"
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "Missing, and there is no apt-get here. On Debian it would be: $install" >&2
+    exit 1
+elif [ "$(id -u)" = 0 ]; then
+    echo "installing:$need"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $install -qq >/dev/null
+else
+    echo "These packages are missing. Please run this line, then the same command again:" >&2
+    echo "    sudo $install" >&2
+    exit 1
+fi
