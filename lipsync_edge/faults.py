@@ -67,3 +67,11 @@ def _number(text: str) -> float | None:
 
 def _known(allowed: Mapping[str, str]) -> str:
     return "Known: " + "; ".join(f"{kind} ({phrase})" for kind, phrase in allowed.items())
+
+
+BOARD_FAULTS: Mapping[str, str] = {
+    "nack": "no answer for so many seconds, 0.1 where none is given; the pulses go on",
+    "slow": "the next update takes so many seconds longer, 0.1 where none is given",
+    "dead": "no power for so many seconds, for good where none is given",
+}
+"""What the servo dummy and the simulated bus can do wrong."""
