@@ -18,6 +18,26 @@ class Rule:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    hexadecimal: bool = False
+
+    def show(self, value: Any) -> str:
+        """A value as a maker writes it in YAML: true, 0x40, 200, 1.5, a word."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if self.hexadecimal:
+            return f"{value:#x}"
+        if isinstance(value, int | float):
+            return repr(int(value)) if value == int(value) else repr(value)
+        return str(value)
+
+    @property
+    def limits(self) -> str:
+        """What is allowed, in words; empty where everything is."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.show(self.low)} to {self.show(self.high)} {self.unit}".rstrip()
 
 
 def option(
@@ -26,10 +46,13 @@ def option(
     unit: str = "",
     low: float | None = None,
     high: float | None = None,
+    *,
     choices: tuple[str, ...] = (),
+    hexadecimal: bool = False,
 ) -> Any:
     """Declare one option; the annotation beside it gives its type."""
-    return field(default=default, metadata={"rule": Rule(help, unit, low, high, choices)})
+    rule = Rule(help, unit, low, high, choices, hexadecimal)
+    return field(default=default, metadata={"rule": rule})
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,9 @@ class AudioOptions:
     input: str = option(
         "", "name of the capture device for live sound; empty: only files and standard input"
     )
-    output: str = option("default", "name of the playback device, as `lipsync-edge devices` lists it")
+    output: str = option(
+        "default", "name of the playback device, as `lipsync-edge devices` lists it"
+    )
     rate_hz: int = option(0, "stream rate; 0: the device's own", "Hz", 0, 192_000)
     frames_per_buffer: int = option(
         256, "samples per callback; smaller is faster and more fragile", "samples", 32, 8192
@@ -96,7 +121,9 @@ class BoardOptions:
         "auto takes the PCA9685 where an I2C bus with one is found, else the simulator",
         choices=("auto", "pca9685", "simulator", "dummy"),
     )
-    pwm_hz: float = option(50.0, "servo pulses per second; over 60 for digital servos only", "Hz", 40, 330)
+    pwm_hz: float = option(
+        50.0, "servo pulses per second; over 60 for digital servos only", "Hz", 40, 330
+    )
     retries: int = option(3, "tries per update before the mouth goes off", "", 1, 10)
     faults: str = option(
         "", "simulator and dummy only: misbehave, e.g. `nack@2:0.2 slow@3:1 dead@5:2`"
@@ -107,7 +134,9 @@ class BoardOptions:
 class LogOptions:
     """What is said where."""
 
-    level: str = option("info", "least severity that is logged", choices=("debug", "info", "warning", "error"))
+    level: str = option(
+        "info", "least severity that is logged", choices=("debug", "info", "warning", "error")
+    )
 
 
 @dataclass(frozen=True)
@@ -122,9 +151,46 @@ class ServoOptions:
     trim_us: float = option(0.0, "shifts every pulse of this servo", "us", -500, 500)
     range: float = option(1.0, "share of the travel that is used", "", 0, 1)
     invert: bool = option(False, "turn the other way round")
-    lag_ms: float = option(50.0, "time from command to motion, compensated by commanding early", "ms", 0, 300)
-    slew_us_per_s: float = option(10_000.0, "fastest change of the pulse", "us/s", 100, 100_000)
+    lag_ms: float = option(
+        50.0, "time from command to motion, compensated by commanding early", "ms", 0, 300
+    )
+    # An SG90 turns 60 deg in 0.1 s at 4.8 V (its data sheet); 180 deg are about 1900 us.
+    slew_us_per_s: float = option(6000.0, "fastest change of the pulse", "us/s", 100, 100_000)
     on_idle: str = option("release", "what to do when nobody speaks", choices=("release", "hold"))
+
+
+@dataclass(frozen=True)
+class BoardSpec:
+    """One PCA9685: its I2C address (0x40..0x7f, not 0x70) and its oscillator's real frequency."""
+
+    address: int = option(
+        0x40, "I2C address, set by the board's solder bridges", "", 0x40, 0x7F, hexadecimal=True
+    )
+    oscillator_hz: int = option(
+        25_000_000,
+        "real frequency of the chip's clock; boards differ by some per cent",
+        "Hz",
+        20_000_000,
+        30_000_000,
+    )
+
+
+@dataclass(frozen=True)
+class HeadOptions:
+    """Which head is on the table."""
+
+    head: str = option("mouth10", "a shipped head profile, or the path of your own")
+
+
+WEIGHT = Rule("share of an axis that goes into the servo's travel", "", -4, 4)
+
+SECTIONS: dict[str, type[Any]] = {
+    "audio": AudioOptions,
+    "model": ModelOptions,
+    "motion": MotionOptions,
+    "board": BoardOptions,
+    "log": LogOptions,
+}
 
 
 def rules(section: type[Any]) -> dict[str, Rule]:

@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_edge.options import BoardSpec as BoardSpec
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -18,14 +20,6 @@ class Slot:
 
     board: int
     channel: int
-
-
-@dataclass(frozen=True)
-class BoardSpec:
-    """One PCA9685: its I2C address (0x40..0x7f but not 0x70) and its oscillator's real frequency."""
-
-    address: int = 0x40
-    oscillator_hz: int = 25_000_000
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,248 @@
+"""The config: one YAML file over the declared defaults, checked as a whole before anything moves.
+
+Later layers win: the declarations in ``options``, the head profile, the config file, the command
+line. ``servos:`` and ``boards:`` of a config override single values of the head's profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+import yaml
+
+from lipsync_edge import head as heads
+from lipsync_edge.errors import ConfigError
+from lipsync_edge.head import Head, Servo
+from lipsync_edge.options import (
+    SECTIONS,
+    WEIGHT,
+    AudioOptions,
+    BoardOptions,
+    BoardSpec,
+    HeadOptions,
+    LogOptions,
+    ModelOptions,
+    MotionOptions,
+    Rule,
+    ServoOptions,
+    rules,
+)
+from lipsync_edge.yamlnodes import (
+    Entries,
+    Entry,
+    Group,
+    Leaf,
+    Problems,
+    Walker,
+    group,
+    override_node,
+    read,
+)
+
+__all__ = ["BoardSpec", "Config", "Head", "Servo", "default_yaml", "dump", "load"]
+
+BUILT_IN = "built-in defaults"
+COMMAND_LINE = "command line"
+
+_SCHEMA = Group(
+    {
+        **{name: group(section) for name, section in SECTIONS.items()},
+        "head": Group(heads.PROFILE.items, word=Leaf("str", rules(HeadOptions)["head"])),
+        "servos": heads.SERVOS,
+        "boards": heads.BOARDS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set. ``source`` names the file, ``warnings`` are for the maker."""
+
+    audio: AudioOptions
+    model: ModelOptions
+    motion: MotionOptions
+    board: BoardOptions
+    log: LogOptions
+    head: Head
+    source: str = field(default=BUILT_IN, compare=False)
+    warnings: tuple[str, ...] = field(default=(), compare=False)
+
+
+def load(
+    path: Path | None, overrides: Sequence[tuple[str, str]] = (), head: str | None = None
+) -> Config:
+    """The effective config of a file (None: the defaults alone).
+
+    ``overrides``: dotted keys and values from the command line, such as
+    ``("audio.lookahead_ms", "80")``; ``head``: the same as the key ``head``.
+    Raises ConfigError with all problems at once.
+    """
+    problems = Problems()
+    written = _read_file(path, problems)
+    said = _read_overrides([*overrides, *([("head", head)] if head is not None else [])], problems)
+    entries = written | said
+    profile, notes = _profile(path, written, said, problems)
+    sections = {name: heads.make(cls, entries, (name,)) for name, cls in SECTIONS.items()}
+    source = str(path) if path else BUILT_IN
+    built = None
+    if profile is not None:
+        built = heads.build(profile, source, sections["board"].pwm_hz, problems)
+    _check_sections(entries, sections["audio"], problems)
+    problems.raise_all()
+    if built is None or profile is None:
+        raise ConfigError([f"{source}: there is no head"])  # not reached: it was a problem
+    notes += heads.warnings(built, profile) + _warnings(entries, sections)
+    return Config(**sections, head=built, source=source, warnings=tuple(notes))
+
+
+def _read_file(path: Path | None, problems: Problems) -> Entries:
+    if path is None:
+        return {}
+    walker = Walker(str(path), problems)
+    node = read(path, problems)
+    if node is not None:
+        walker.walk(node, _SCHEMA)
+    return walker.entries
+
+
+def _read_overrides(overrides: Sequence[tuple[str, str]], problems: Problems) -> Entries:
+    walker = Walker(COMMAND_LINE, problems)
+    for key, value in overrides:
+        walker.walk(override_node(tuple(key.split(".")), value), _SCHEMA)
+    return walker.entries
+
+
+def _profile(
+    path: Path | None, written: Entries, said: Entries, problems: Problems
+) -> tuple[Entries | None, list[str]]:
+    """The values of the chosen head with the overrides on top; None where there is no such head.
+
+    Where the command line chooses another head than the file, overrides for servos that this head
+    has not are left out, with a warning.
+    """
+    chosen_here = ("head",) in said
+    entry = said.get(("head",)) or written.get(("head",))
+    inline = {key[1:]: value for key, value in written.items() if key[0:1] == ("head",) and key[1:]}
+    if entry is not None and entry.value is None:
+        base: Entries = inline
+    else:
+        default = Entry(HeadOptions().head, BUILT_IN)
+        name, place = entry or default
+        folder = path.parent if path and not chosen_here else Path()
+        found = heads.find(name, folder, place, problems)
+        if found is None:
+            return None, []
+        base = heads.load(found, problems)
+    return _override(base, written, said, chosen_here, problems)
+
+
+def _override(
+    base: Entries, written: Entries, said: Entries, other_head: bool, problems: Problems
+) -> tuple[Entries, list[str]]:
+    """Lay ``servos`` and ``boards`` of the config and the command line over a profile's values."""
+    known = [key[1] for key in base if len(key) == 2 and key[0] == "servos"]
+    merged, notes = dict(base), []
+    for layer, may_differ in ((written, other_head), (said, False)):
+        for key, entry in layer.items():
+            if key[:1] not in {("servos",), ("boards",)}:
+                continue
+            if key[0] == "servos" and len(key) > 1 and key[1] not in known:
+                text = f"the head has no servo {key[1]}"
+                if len(key) == 2 and may_differ:
+                    notes.append(f"{entry.place}: servos.{key[1]}: {text}; left out")
+                elif len(key) == 2:
+                    hint = problems.did_you_mean(key[1], known)
+                    problems.add(entry.place, key, f"{text}; {hint}")
+            elif entry.value is not None or key not in base:
+                merged[key] = entry
+    return merged, notes
+
+
+def _check_sections(entries: Entries, audio: AudioOptions, problems: Problems) -> None:
+    if 0 < audio.rate_hz < 8000:
+        problems.add(
+            entries[("audio", "rate_hz")].place,
+            ("audio", "rate_hz"),
+            f"{audio.rate_hz} Hz is too low for speech; use 8000 or more, or 0 (the device's own)",
+        )
+
+
+def _warnings(entries: Entries, sections: dict[str, Any]) -> list[str]:
+    rate_hz, pwm_hz = sections["motion"].rate_hz, sections["board"].pwm_hz
+    if rate_hz <= pwm_hz:
+        return []
+    place = (entries.get(("motion", "rate_hz")) or entries[("board", "pwm_hz")]).place
+    text = f"{rate_hz:g} ticks a second, but the servos get only {pwm_hz:g} pulses (board.pwm_hz)"
+    return [f"{place}: motion.rate_hz: {text}; the rest of the ticks is lost"]
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+_TITLE = """\
+# Every option of lipsync-edge with its default. Copy what you change into a file of your own, and
+# start with `lipsync-edge run FILE`. Numbers stand alone, the comment gives their unit and range.
+"""
+_HEAD_HELP = """
+# Values of single servos and boards of that head, as you found them on your own build. What is not
+# written here comes from the head's profile.
+"""
+
+
+def default_yaml() -> str:
+    """The text of ``default.yaml``: all declarations with sentence, unit, range and default."""
+    lines = [_TITLE, *_explained(HeadOptions, "")]
+    for name, section in SECTIONS.items():
+        lines += ["", f"# {section.__doc__}", f"{name}:", *_explained(section, "  ")]
+    lines += [_HEAD_HELP + "#servos:", "#  jaw:", *_explained(ServoOptions, "#    ")]
+    lines += [f"#    # {WEIGHT.help} ({WEIGHT.limits})", "#    mix: {jawOpen: 1.0}"]
+    lines += ["", "#boards:", "#  -", *_explained(BoardSpec, "#    ")]
+    return "\n".join(lines) + "\n"
+
+
+def _explained(section: type[Any], indent: str) -> list[str]:
+    """What each option means, and its default."""
+    lines, defaults = [], section()
+    for name, rule in rules(section).items():
+        limits = f" ({rule.limits})" if rule.limits else ""
+        wrapped = wrap(rule.help + limits, 96 - len(indent))
+        lines += [f"{indent}# {line}" for line in wrapped]
+        lines.append(f"{indent}{name}: {_yaml(rule, getattr(defaults, name))}")
+    return lines
+
+
+def dump(config: Config) -> str:
+    """The effective config as YAML, with the head written out; it loads to the same config."""
+    lines = [f"# effective config, from {config.source}"]
+    for name in SECTIONS:
+        lines += ["", f"{name}:", *_options(getattr(config, name), "  ")]
+    head = config.head
+    lines += ["", "head:", f"  name: {_word(head.name)}"]
+    lines += [f"  description: {_word(head.description)}", "  boards:"]
+    for board in head.boards:
+        first, *rest = _options(board, "      ")
+        lines += ["    - " + first.strip(), *rest]
+    lines += ["  servos:"]
+    for servo in head.servos:
+        weights = ", ".join(f"{axis}: {weight!r}" for axis, weight in servo.mix.items())
+        lines += [f"    {servo.name}:", *_options(servo.options, "      ")]
+        lines += [f"      mix: {{{weights}}}"]
+    return "\n".join(lines) + "\n"
+
+
+def _options(section: Any, indent: str) -> list[str]:
+    declared = rules(type(section)).items()
+    return [f"{indent}{name}: {_yaml(rule, getattr(section, name))}" for name, rule in declared]
+
+
+def _yaml(rule: Rule, value: Any) -> str:
+    return _word(value) if isinstance(value, str) else rule.show(value)
+
+
+def _word(text: str) -> str:
+    """A word, in quotes where YAML might take it for something else."""
+    quoted: str = yaml.safe_dump(text, width=10_000, allow_unicode=True)
+    return quoted.removesuffix("...\n").strip()

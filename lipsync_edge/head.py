@@ -1,0 +1,227 @@
+"""Head profiles: which servos a head has, where they are plugged in, and what moves them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from lipsync_edge.face import AXES
+from lipsync_edge.options import WEIGHT, BoardSpec, Rule, ServoOptions
+from lipsync_edge.yamlnodes import (
+    Entries,
+    Entry,
+    Group,
+    Leaf,
+    Listed,
+    Named,
+    Path_,
+    Problems,
+    Walker,
+    group,
+    read,
+    shorten,
+)
+
+HEADS = Path(__file__).parent / "heads"
+ALL_CALL_ADDRESS = 0x70
+
+SERVOS = Named(
+    group(ServoOptions, mix=Named(Leaf("float", WEIGHT), "axis", AXES)),
+    "servo",
+)
+BOARDS = Listed(group(BoardSpec), "board", 4)
+PROFILE = Group(
+    {
+        "name": Leaf("str", Rule("short name of the head")),
+        "description": Leaf("str", Rule("one sentence about the head")),
+        "boards": BOARDS,
+        "servos": SERVOS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Servo:
+    """One servo: its options, and the weight of each face axis that moves it."""
+
+    name: str
+    options: ServoOptions
+    mix: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Head:
+    """All servos of a head, in the order of the profile, and the boards that drive them."""
+
+    name: str
+    description: str
+    boards: tuple[BoardSpec, ...]
+    servos: tuple[Servo, ...]
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the head profiles that come with the program."""
+    return tuple(sorted(path.stem for path in HEADS.glob("*.yaml")))
+
+
+def find(name: str, folder: Path, place: str, problems: Problems) -> Path | None:
+    """The file of a head: a shipped name, or a path relative to ``folder``."""
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        return folder / Path(name).expanduser()
+    if name in shipped():
+        return HEADS / f"{name}.yaml"
+    hint = problems.did_you_mean(name, shipped())
+    text = f"there is no shipped head {shorten(name) or '(nothing)'}; {hint} "
+    problems.add(place, ("head",), text + "Your own needs its path, such as ./my_head.yaml")
+    return None
+
+
+def load(path: Path, problems: Problems) -> Entries:
+    """The values of a profile, with the file's name as its name where it has none."""
+    source = str(path)
+    walker = Walker(source, problems)
+    before = len(problems.lines)
+    node = read(path, problems)
+    if node is not None:
+        walker.walk(node, PROFILE)
+    elif len(problems.lines) == before:
+        problems.add(source, (), "this head profile is empty; it needs `servos:`")
+    return {("name",): Entry(path.stem, source)} | walker.entries
+
+
+def build(entries: Entries, place: str, pwm_hz: float, problems: Problems) -> Head:
+    """Make the head of a profile's values, after the checks across options.
+
+    ``place``: what to blame where nothing is written; ``pwm_hz``: the boards' frequency.
+    """
+    n_boards = len(_children(entries, ("boards",)))
+    boards = tuple(make(BoardSpec, entries, ("boards", str(i))) for i in range(n_boards))
+    boards = boards or (BoardSpec(),)
+    servos = tuple(_servo(entries, name) for name in _children(entries, ("servos",)))
+    _check_boards(entries, boards, problems)
+    for servo in servos:
+        if not any(path[:2] == ("servos", servo.name) for path in problems.invalid):
+            _check_servo(entries, servo, len(boards), problems)
+            _check_pause(entries, servo, pwm_hz, problems)
+    _check_slots(entries, servos, problems)
+    if not servos and not any(path[:1] == ("servos",) for path in problems.invalid):
+        where = entries.get(("servos",), Entry(None, place)).place
+        problems.add(where, ("servos",), "a head needs a servo; add one, e.g. `jaw: {channel: 0}`")
+    text = {key: entries[(key,)].value for key in ("name", "description") if (key,) in entries}
+    return Head(text.get("name") or "custom", text.get("description") or "", boards, servos)
+
+
+def make(section: type[Any], entries: Entries, path: Path_) -> Any:
+    """A section's dataclass with the values under ``path``; defaults where nothing is written."""
+    names = [f.name for f in fields(section) if (*path, f.name) in entries]
+    values = {name: entries[(*path, name)].value for name in names}
+    return section(**{name: value for name, value in values.items() if value is not None})
+
+
+def warnings(head: Head, entries: Entries) -> list[str]:
+    """What is allowed but hardly meant, a sentence each."""
+    return [
+        f"{entries[('servos', servo.name)].place}: servos.{servo.name}: its axes drive it towards "
+        "the end where it already rests; set invert or another neutral_us"
+        for servo in head.servos
+        if _is_stuck(servo)
+    ]
+
+
+def _is_stuck(servo: Servo) -> bool:
+    weights, o = servo.mix.values(), servo.options
+    ends = (o.min_us, o.max_us) if o.invert else (o.max_us, o.min_us)
+    return bool(weights) and (
+        (o.neutral_us == ends[0] and all(w >= 0 for w in weights))
+        or (o.neutral_us == ends[1] and all(w <= 0 for w in weights))
+    )
+
+
+def _children(entries: Entries, path: Path_) -> list[str]:
+    n = len(path)
+    return [key[n] for key in entries if len(key) == n + 1 and key[:n] == path]
+
+
+def _servo(entries: Entries, name: str) -> Servo:
+    path = ("servos", name, "mix")
+    mix = {axis: entries[(*path, axis)].value for axis in _children(entries, path)}
+    mix = {axis: weight for axis, weight in mix.items() if weight is not None}
+    return Servo(name, make(ServoOptions, entries, path[:2]), mix)
+
+
+def _place(entries: Entries, path: Path_, *keys: str) -> str:
+    """Where the first of these keys is written, else where the thing itself begins."""
+    found = [entries[(*path, key)].place for key in keys if (*path, key) in entries]
+    return found[0] if found else entries.get(path, Entry(None, "built-in defaults")).place
+
+
+def _check_boards(entries: Entries, boards: tuple[BoardSpec, ...], problems: Problems) -> None:
+    first: dict[int, int] = {}
+    for index, board in enumerate(boards):
+        path = ("boards", str(index))
+        place, key = _place(entries, path, "address"), (*path, "address")
+        if board.address == ALL_CALL_ADDRESS:
+            problems.add(
+                place,
+                key,
+                "0x70 is the all-call address, which every PCA9685 answers to, not a board of "
+                "its own; use the board's own address, 0x40 where no bridge is soldered",
+            )
+        elif board.address in first and key not in problems.invalid:
+            problems.add(
+                place,
+                key,
+                f"{board.address:#x} is already board {first[board.address]}; "
+                "solder another address bridge on one of them and give its address here",
+            )
+        first.setdefault(board.address, index)
+
+
+def _check_servo(entries: Entries, servo: Servo, n_boards: int, problems: Problems) -> None:
+    o, path = servo.options, ("servos", servo.name)
+    if (*path, "channel") not in entries:
+        text = "channel is missing; say which output of the board it is plugged into, 0 to 15"
+        problems.add(_place(entries, path), path, text)
+    if o.board >= n_boards:
+        text = f"there is no board {o.board}: the head has {n_boards}, counted from 0; "
+        text += "correct it or add the board under `boards:`"
+        problems.add(_place(entries, path, "board"), (*path, "board"), text)
+    if o.min_us >= o.max_us:
+        text = f"min_us {o.min_us:g} must be less than max_us {o.max_us:g}; "
+        text += "to turn the other way round use `invert: true`"
+        problems.add(_place(entries, path, "min_us", "max_us"), (*path, "min_us"), text)
+        return
+    for key, what, rest_us in (
+        ("neutral_us", "neutral_us", o.neutral_us),
+        ("trim_us", "neutral_us + trim_us", o.neutral_us + o.trim_us),
+    ):
+        if not o.min_us <= rest_us <= o.max_us:
+            text = f"{what} is {rest_us:g}, outside min_us..max_us ({o.min_us:g}..{o.max_us:g}); "
+            text += "bring it between the limits or widen them"
+            problems.add(_place(entries, path, key, "min_us", "max_us"), (*path, key), text)
+            return
+
+
+def _check_pause(entries: Entries, servo: Servo, pwm_hz: float, problems: Problems) -> None:
+    """A servo reads a pulse by its end: some pause must follow before the next one begins."""
+    longest_us = 0.95e6 / pwm_hz
+    if servo.options.max_us > longest_us:
+        path = ("servos", servo.name)
+        text = f"{servo.options.max_us:g} us leaves no pause at board.pwm_hz {pwm_hz:g}, where "
+        text += f"{longest_us:.0f} us is the most; lower max_us or board.pwm_hz"
+        problems.add(_place(entries, path, "max_us"), (*path, "max_us"), text)
+
+
+def _check_slots(entries: Entries, servos: tuple[Servo, ...], problems: Problems) -> None:
+    first: dict[tuple[int, int], str] = {}
+    for servo in servos:
+        o, path = servo.options, ("servos", servo.name)
+        if (*path, "channel") not in entries or (*path, "channel") in problems.invalid:
+            continue
+        other = first.setdefault((o.board, o.channel), servo.name)
+        if other != servo.name:
+            text = f"channel {o.channel} of board {o.board} is already taken by {other} "
+            text += f"({_place(entries, ('servos', other), 'channel')}); give it another channel"
+            problems.add(_place(entries, path, "channel"), (*path, "channel"), text)
