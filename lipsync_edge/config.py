@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from lipsync_edge import head as heads
-from lipsync_edge.errors import ConfigError
 from lipsync_edge.head import Head, Servo
 from lipsync_edge.options import (
     SECTIONS,
@@ -31,17 +30,8 @@ from lipsync_edge.options import (
     ServoOptions,
     rules,
 )
-from lipsync_edge.yamlnodes import (
-    Entries,
-    Entry,
-    Group,
-    Leaf,
-    Problems,
-    Walker,
-    group,
-    override_node,
-    read,
-)
+from lipsync_edge.schema import Entries, Entry, Group, Leaf, Walker, group, override_node
+from lipsync_edge.yamlnodes import Problems, read
 
 __all__ = ["BoardSpec", "Config", "Head", "Servo", "default_yaml", "dump", "load"]
 
@@ -87,15 +77,11 @@ def load(
     entries = written | said
     profile, notes = _profile(path, written, said, problems)
     sections = {name: heads.make(cls, entries, (name,)) for name, cls in SECTIONS.items()}
-    source = str(path) if path else BUILT_IN
-    built = None
-    if profile is not None:
-        built = heads.build(profile, source, sections["board"].pwm_hz, problems)
+    built = heads.build(profile, sections["board"].pwm_hz, problems)
     _check_sections(entries, sections["audio"], problems)
     problems.raise_all()
-    if built is None or profile is None:
-        raise ConfigError([f"{source}: there is no head"])  # not reached: it was a problem
     notes += heads.warnings(built, profile) + _warnings(entries, sections)
+    source = str(path) if path else BUILT_IN
     return Config(**sections, head=built, source=source, warnings=tuple(notes))
 
 
@@ -118,26 +104,24 @@ def _read_overrides(overrides: Sequence[tuple[str, str]], problems: Problems) ->
 
 def _profile(
     path: Path | None, written: Entries, said: Entries, problems: Problems
-) -> tuple[Entries | None, list[str]]:
-    """The values of the chosen head with the overrides on top; None where there is no such head.
+) -> tuple[Entries, list[str]]:
+    """The values of the chosen head with the overrides on top; nothing where there is no such head.
 
     Where the command line chooses another head than the file, overrides for servos that this head
     has not are left out, with a warning.
     """
-    chosen_here = ("head",) in said
-    entry = said.get(("head",)) or written.get(("head",))
-    inline = {key[1:]: value for key, value in written.items() if key[0:1] == ("head",) and key[1:]}
-    if entry is not None and entry.value is None:
-        base: Entries = inline
+    key = ("head",)
+    chosen_here = key in said
+    entry = said.get(key) or written.get(key) or Entry(HeadOptions().head, BUILT_IN)
+    if key in problems.invalid:
+        return {}, []
+    if entry.value is None:
+        base = {k[1:]: value for k, value in written.items() if k[:1] == key}
     else:
-        default = Entry(HeadOptions().head, BUILT_IN)
-        name, place = entry or default
         folder = path.parent if path and not chosen_here else Path()
-        found = heads.find(name, folder, place, problems)
-        if found is None:
-            return None, []
-        base = heads.load(found, problems)
-    return _override(base, written, said, chosen_here, problems)
+        found = heads.find(entry.value, folder, entry.place, problems)
+        base = heads.load(found, problems) if found else {}
+    return _override(base, written, said, chosen_here, problems) if base else ({}, [])
 
 
 def _override(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,27 +10,16 @@ from typing import Any
 
 from lipsync_edge.face import AXES
 from lipsync_edge.options import WEIGHT, BoardSpec, Rule, ServoOptions
-from lipsync_edge.yamlnodes import (
-    Entries,
-    Entry,
-    Group,
-    Leaf,
-    Listed,
-    Named,
-    Path_,
-    Problems,
-    Walker,
-    group,
-    read,
-    shorten,
-)
+from lipsync_edge.schema import Entries, Entry, Group, Leaf, Listed, Named, Walker, group
+from lipsync_edge.yamlnodes import KeyPath, Problems, read, shorten
 
 HEADS = Path(__file__).parent / "heads"
 ALL_CALL_ADDRESS = 0x70
 
 SERVOS = Named(
-    group(ServoOptions, mix=Named(Leaf("float", WEIGHT), "axis", AXES)),
+    group(ServoOptions, mix=Named(Leaf("float", WEIGHT), "axis", len(AXES), AXES)),
     "servo",
+    4 * 16,
 )
 BOARDS = Listed(group(BoardSpec), "board", 4)
 PROFILE = Group(
@@ -69,7 +59,7 @@ def shipped() -> tuple[str, ...]:
 def find(name: str, folder: Path, place: str, problems: Problems) -> Path | None:
     """The file of a head: a shipped name, or a path relative to ``folder``."""
     if "/" in name or name.endswith((".yaml", ".yml")):
-        return folder / Path(name).expanduser()
+        return folder / os.path.expanduser(name)
     if name in shipped():
         return HEADS / f"{name}.yaml"
     hint = problems.did_you_mean(name, shipped())
@@ -79,41 +69,46 @@ def find(name: str, folder: Path, place: str, problems: Problems) -> Path | None
 
 
 def load(path: Path, problems: Problems) -> Entries:
-    """The values of a profile, with the file's name as its name where it has none."""
+    """The values of a profile; without a name it is called like its file. Nothing if unreadable."""
     source = str(path)
     walker = Walker(source, problems)
     before = len(problems.lines)
     node = read(path, problems)
-    if node is not None:
-        walker.walk(node, PROFILE)
-    elif len(problems.lines) == before:
-        problems.add(source, (), "this head profile is empty; it needs `servos:`")
+    if node is None:
+        if len(problems.lines) == before:
+            problems.add(source, (), "this head profile is empty; it needs `servos:`")
+        return {}
+    walker.walk(node, PROFILE)
     return {("name",): Entry(path.stem, source)} | walker.entries
 
 
-def build(entries: Entries, place: str, pwm_hz: float, problems: Problems) -> Head:
+def build(entries: Entries, pwm_hz: float, problems: Problems) -> Head:
     """Make the head of a profile's values, after the checks across options.
 
-    ``place``: what to blame where nothing is written; ``pwm_hz``: the boards' frequency.
+    ``pwm_hz``: the boards' frequency.
     """
     n_boards = len(_children(entries, ("boards",)))
     boards = tuple(make(BoardSpec, entries, ("boards", str(i))) for i in range(n_boards))
     boards = boards or (BoardSpec(),)
     servos = tuple(_servo(entries, name) for name in _children(entries, ("servos",)))
+    # A value that could not be read stands at its default: no follow-up complaints about that.
+    unread = {path[path[0] == "head" :] for path in problems.invalid if path}
     _check_boards(entries, boards, problems)
     for servo in servos:
-        if not any(path[:2] == ("servos", servo.name) for path in problems.invalid):
+        if not any(path[:2] == ("servos", servo.name) for path in unread):
             _check_servo(entries, servo, len(boards), problems)
             _check_pause(entries, servo, pwm_hz, problems)
     _check_slots(entries, servos, problems)
-    if not servos and not any(path[:1] == ("servos",) for path in problems.invalid):
-        where = entries.get(("servos",), Entry(None, place)).place
-        problems.add(where, ("servos",), "a head needs a servo; add one, e.g. `jaw: {channel: 0}`")
+    if not servos and not problems.lines:
+        where = entries.get(("servos",)) or entries[()]
+        problems.add(
+            where.place, ("servos",), "a head needs a servo; add one, e.g. `jaw: {channel: 0}`"
+        )
     text = {key: entries[(key,)].value for key in ("name", "description") if (key,) in entries}
     return Head(text.get("name") or "custom", text.get("description") or "", boards, servos)
 
 
-def make(section: type[Any], entries: Entries, path: Path_) -> Any:
+def make(section: type[Any], entries: Entries, path: KeyPath) -> Any:
     """A section's dataclass with the values under ``path``; defaults where nothing is written."""
     names = [f.name for f in fields(section) if (*path, f.name) in entries]
     values = {name: entries[(*path, name)].value for name in names}
@@ -139,7 +134,7 @@ def _is_stuck(servo: Servo) -> bool:
     )
 
 
-def _children(entries: Entries, path: Path_) -> list[str]:
+def _children(entries: Entries, path: KeyPath) -> list[str]:
     n = len(path)
     return [key[n] for key in entries if len(key) == n + 1 and key[:n] == path]
 
@@ -151,7 +146,7 @@ def _servo(entries: Entries, name: str) -> Servo:
     return Servo(name, make(ServoOptions, entries, path[:2]), mix)
 
 
-def _place(entries: Entries, path: Path_, *keys: str) -> str:
+def _place(entries: Entries, path: KeyPath, *keys: str) -> str:
     """Where the first of these keys is written, else where the thing itself begins."""
     found = [entries[(*path, key)].place for key in keys if (*path, key) in entries]
     return found[0] if found else entries.get(path, Entry(None, "built-in defaults")).place
