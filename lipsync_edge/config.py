@@ -211,8 +211,8 @@ def dump(config: Config) -> str:
         lines += ["    - " + first.strip(), *rest]
     lines += ["  servos:"]
     for servo in head.servos:
-        weights = ", ".join(f"{axis}: {weight!r}" for axis, weight in servo.mix.items())
-        lines += [f"    {servo.name}:", *_options(servo.options, "      ")]
+        weights = ", ".join(f"{axis}: {WEIGHT.show(weight)}" for axis, weight in servo.mix.items())
+        lines += [f"    {_word(servo.name)}:", *_options(servo.options, "      ")]
         lines += [f"      mix: {{{weights}}}"]
     return "\n".join(lines) + "\n"
 

@@ -27,7 +27,9 @@ class Rule:
         if self.hexadecimal:
             return f"{value:#x}"
         if isinstance(value, int | float):
-            return repr(int(value)) if value == int(value) else repr(value)
+            text = repr(int(value)) if value == int(value) else repr(value)
+            # YAML 1.1 takes 1e-05 for a word, 1.0e-05 for a number.
+            return text if "." in text else text.replace("e", ".0e")
         return str(value)
 
     @property

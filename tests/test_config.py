@@ -86,6 +86,13 @@ def test_dump_loads_to_the_same_config(write: Write, head: str) -> None:
     assert second.audio.lookahead_ms == 1e-5
 
 
+def test_a_servo_called_no_is_dumped_as_a_word(write: Write) -> None:
+    first = config.load(write("head: {name: yes, servos: {no: {channel: 1}}}"))
+    head = yaml.safe_load(config.dump(first))["head"]
+    assert (head["name"], list(head["servos"])) == ("yes", ["no"])
+    assert config.load(write(config.dump(first))) == first
+
+
 def test_loading_needs_neither_difflib_nor_the_sound_library() -> None:
     code = "import sys; from lipsync_edge import config; config.load(None); print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -476,3 +483,5 @@ def test_any_word_and_number_survive_a_dump(tmp_path: Path, word: str, number: f
     path = tmp_path / "dump.yaml"
     path.write_text(config.dump(loaded), encoding="utf-8")
     assert config.load(path) == loaded
+    audio = yaml.safe_load(path.read_text(encoding="utf-8"))["audio"]
+    assert (audio["output"], audio["lookahead_ms"]) == (word, number)
