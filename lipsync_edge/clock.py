@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Protocol
 
@@ -39,3 +40,41 @@ class VirtualClock:
 
     def sleep_until(self, deadline_s: float) -> None:
         self._now_s = max(self._now_s, deadline_s)
+
+
+class Ticker:
+    """Deadlines at a steady rate. Late means resync: a missed tick is dropped, never caught up."""
+
+    def __init__(self, period_s: float, start_s: float) -> None:
+        self.period_s = period_s
+        self.resyncs = 0
+        self._next_s = start_s
+
+    def advance(self, now_s: float) -> float:
+        """The next deadline; where it passed more than a period ago, a new phase begins now."""
+        if now_s - self._next_s > self.period_s:
+            self.resyncs += 1
+            self._next_s = now_s
+        deadline_s = self._next_s
+        self._next_s += self.period_s
+        return deadline_s
+
+
+class Bell:
+    """Wakes one waiting thread. Ringing never blocks and makes nothing new: for audio callbacks.
+
+    One thread rings, one waits. Rings that nobody heard yet count as one.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        """Let :meth:`wait` return."""
+        if self._lock.locked():
+            self._lock.release()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for a ring, at most ``timeout_s``; True when it rang since the last call."""
+        return self._lock.acquire(timeout=timeout_s)

@@ -17,21 +17,27 @@ from lipsync_edge.timeline import Timeline
 
 @dataclass(frozen=True)
 class Step:
-    """One tick's wish: widths (n_servos,) in microseconds, and whether a pose was missing."""
+    """One tick's wish: widths (n_servos,) in microseconds, the pose (n_axes,) that is to be seen
+    now, and whether a pose was missing."""
 
     widths_us: NDArray[np.float64]
+    pose: NDArray[np.float64]
     starved: bool
 
 
 class Motion:
     """Reads the timeline where each servo's horn will be when it has followed the command."""
 
-    def __init__(self, rig: Rig, rate_hz: float, trail_ms: float = 0.0) -> None:
+    def __init__(self, rig: Rig, rate_hz: int, trail_ms: float = 0.0) -> None:
         """``rate_hz``: the stream's rate; ``trail_ms``: planned delay of the mouth (live mode)."""
+        self.rate_hz = rate_hz
+        self.names = rig.names
+        self.neutral_us = rig.neutral_us
         self._rig = rig
-        self._ahead = (rig.lag_s - trail_ms / 1e3) * rate_hz
+        # One row a servo, and a last one without lag: what the mouth is meant to show now.
+        self._ahead = (np.append(rig.lag_s, 0.0) - trail_ms / 1e3) * rate_hz
 
     def step(self, heard_sample: float, timeline: Timeline) -> Step:
         """The widths to command while captured sample ``heard_sample`` is heard."""
         poses, starved = timeline.at(heard_sample + self._ahead)
-        return Step(self._rig.widths_us(poses), starved)
+        return Step(self._rig.widths_us(poses[:-1]), poses[-1], starved)

@@ -64,8 +64,9 @@ class Timeline:
         before = np.maximum(after - 1, 0)
         after = np.minimum(after, len(at) - 1)
         left, right = at[before], at[after]
-        begun = np.isfinite(left)
-        left = np.where(begun, left, samples)
+        begun = np.isfinite(left) & np.isfinite(samples)
+        left = np.where(begun, left, 0.0)
+        samples = np.where(begun, samples, 0.0)
         span = right - left
         joined = begun & (span > 0) & (span <= self.MAX_GAP_HOPS * self.spec.hop_samples)
         share = np.where(joined, (samples - left) / np.where(joined, span, 1.0), 0.0)

@@ -1,0 +1,194 @@
+"""`run`: the whole robot in one process, from opening the devices to the summary at the end."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import logging
+import math
+import signal
+import sys
+from collections.abc import Callable
+
+from lipsync_edge.audio import Source, Stream
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.audio.wav import resampled
+from lipsync_edge.build import Chain, make_board, make_chain, make_model, make_stream
+from lipsync_edge.clock import Bell, MonotonicClock
+from lipsync_edge.config import Config
+from lipsync_edge.engine import Feeder, Pacer
+from lipsync_edge.errors import AudioError
+from lipsync_edge.sampleclock import SampleClock
+from lipsync_edge.servos.rig import Rig
+from lipsync_edge.summary import Summary, summarize
+from lipsync_edge.supervisor import Supervisor
+from lipsync_edge.system import age_s
+from lipsync_edge.telemetry import Scene, Telemetry
+
+log = logging.getLogger(__name__)
+
+RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
+FRAME_S = 1 / 20  # pictures of the face
+TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
+
+
+class Robot:
+    """A running head. ``source``: what it says; None: what its microphone hears, until stopped."""
+
+    def __init__(self, config: Config, source: Source | None, max_s: float = math.inf) -> None:
+        self.config = config
+        self._max_s = max_s
+        self._clock = MonotonicClock()
+        self._telemetry = Telemetry()
+        self._supervisor = Supervisor(self._clock)
+        self._bell = Bell()
+        self._model = make_model(config, self._clock)
+        self._rig = Rig(config.head, self._model.axes)
+        self._board = make_board(config, self._rig, self._clock)
+        self._stream: Stream = make_stream(config, self._clock, self._supervisor.spawn)
+        rate_hz = self._stream.rate_hz
+        self._source = resampled(source, rate_hz) if source else None
+        self._heard_ring = Ring(int(RING_S * rate_hz))
+        self._source_ring = Ring(int(RING_S * rate_hz)) if self._source else None
+        self._feeder = (
+            Feeder(self._source, self._source_ring) if self._source and self._source_ring else None
+        )
+        self._chain: Chain = make_chain(
+            config,
+            self._model,
+            self._rig,
+            self._board,
+            self._heard_ring,
+            rate_hz,
+            self._clock,
+            self._telemetry,
+        )
+        self._sample_clock = SampleClock(rate_hz)
+        self._courier = BlockCourier(
+            self._heard_ring, self._bell, self._chain.lookahead_samples, self._source_ring
+        )
+        self._pacer = self._make_pacer()
+        self._begun_s = self._clock.now()
+
+    def _make_pacer(self) -> Pacer:
+        return Pacer(
+            self._chain.mover,
+            self._sample_clock,
+            self._courier,
+            self._clock,
+            self._telemetry,
+            period_s=1 / self.config.motion.rate_hz,
+            lookahead_samples=self._chain.lookahead_samples,
+            output_latency_s=self.config.audio.output_latency_ms / 1e3,
+            trail_s=self._chain.budget.trail_ms / 1e3,
+        )
+
+    def run(self, draw: Callable[[Scene], None]) -> Summary:
+        """Speak until the source ends, somebody stops us, or a thread fails; outputs end off."""
+        atexit.register(self._board.close)
+        signal.signal(signal.SIGTERM, lambda *_: self._supervisor.stop("SIGTERM"))
+        try:
+            self._start()
+            self._watch(draw)
+        except KeyboardInterrupt:
+            self._supervisor.stop("Ctrl-C")
+        finally:
+            self._stop()
+        return self._summary()
+
+    def _start(self) -> None:
+        sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
+        self._board.open()
+        if self._feeder:
+            while self._feeder.step():
+                pass
+        gc.collect()
+        gc.freeze()
+        self._supervisor.loop("analyzer", self._analyze)
+        if self._feeder:
+            self._supervisor.loop("feeder", self._feed)
+        self._stream.start(self._courier)
+        self._supervisor.loop("mover", self._pacer.step)
+        self._begun_s = self._clock.now()
+
+    def _analyze(self) -> None:
+        self._bell.wait(0.1)
+        self._chain.analyzer.step()
+
+    def _feed(self) -> None:
+        if self._feeder and not self._feeder.step():
+            self._supervisor.wait(0.02)
+
+    def _watch(self, draw: Callable[[Scene], None]) -> None:
+        while not self._supervisor.wait(FRAME_S):
+            draw(Scene(self._chain.mover.snapshot, self._health()))
+            if math.isnan(self._telemetry.ready_s) and self._sample_clock.ready:
+                self._telemetry.ready_s = age_s()
+            if not self._stream.is_active():
+                self._reopen(draw)
+            self._end_when_done()
+
+    def _end_when_done(self) -> None:
+        if self._clock.now() - self._begun_s >= self._max_s:
+            self._supervisor.stop(f"ran for {self._max_s:.0f} s")
+        feeder, rate_hz = self._feeder, self._stream.rate_hz
+        if (
+            feeder
+            and feeder.ended
+            and self._telemetry.heard_s > (feeder.fed_samples / rate_hz + TAIL_S)
+        ):
+            self._supervisor.stop("the end of the sound")
+
+    def _reopen(self, draw: Callable[[Scene], None]) -> None:
+        """The device is gone: try by name until it is back; meanwhile the mouth eases to rest."""
+        self._telemetry.lost_devices += 1
+        log.warning("sound device lost: %s", self._stream.failure or "it stopped")
+        rate_hz = self._stream.rate_hz
+        self._stream.stop()
+        next_s = 0.0
+        while not self._supervisor.wait(FRAME_S):
+            draw(Scene(self._chain.mover.snapshot, "sound device lost, waiting for it"))
+            if self._clock.now() < next_s:
+                continue
+            try:
+                self._stream = make_stream(
+                    self.config, self._clock, self._supervisor.spawn, rate_hz
+                )
+                self._sample_clock.resync()
+                self._stream.start(self._courier)
+                log.warning("sound device is back: %s", self._stream.name)
+                return
+            except AudioError as error:
+                log.debug("not yet: %s", error)
+                next_s = self._clock.now() + self.config.audio.retry_s
+
+    def _stop(self) -> None:
+        """In reverse: the mover first, so that nobody writes after the outputs are off."""
+        self._supervisor.stop("stopped")
+        self._supervisor.join()
+        self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
+        self._board.close()
+        self._stream.stop()
+        if self._source:
+            self._source.close()
+
+    def _health(self) -> str:
+        telemetry, board = self._telemetry, self._board.health()
+        return (
+            f"{telemetry.heard_s:6.1f} s  xruns {self._courier.xruns}  starved {telemetry.starved}  "
+            f"late {telemetry.late}  board {'ok' if board.ok else board.message}"
+        )
+
+    def _summary(self) -> Summary:
+        return summarize(
+            reason=self._supervisor.reason,
+            failed=self._supervisor.failed,
+            config=self.config,
+            stream=self._stream,
+            courier=self._courier,
+            board=self._board,
+            model_name=self._model.name,
+            telemetry=self._telemetry,
+            budget=self._chain.budget,
+        )

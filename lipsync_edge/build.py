@@ -1,0 +1,147 @@
+"""Picks the implementations that a config asks for and joins them; the only place that knows all."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lipsync_edge.audio import Stream
+from lipsync_edge.audio.resample import Resampler
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.budget import Budget, make_budget
+from lipsync_edge.clock import Clock
+from lipsync_edge.config import Config
+from lipsync_edge.engine import Analyzer, Mover
+from lipsync_edge.errors import AudioError
+from lipsync_edge.model import Model
+from lipsync_edge.motion import Motion
+from lipsync_edge.servos import Board
+from lipsync_edge.servos.gate import Gate
+from lipsync_edge.servos.rig import Rig
+from lipsync_edge.telemetry import Telemetry
+from lipsync_edge.timeline import Timeline, TimelineSpec
+
+log = logging.getLogger(__name__)
+
+Spawn = Callable[[str, Callable[[], None]], Any]
+
+
+def make_model(config: Config, clock: Clock) -> Model:
+    """The model of the config's bundle, loaded and checked. Raises ModelError."""
+    if config.model.runtime == "dummy":
+        from lipsync_edge.model.dummy import DummyModel
+
+        wait = lambda seconds: clock.sleep_until(clock.now() + seconds)  # noqa: E731
+        return DummyModel(faults=config.model.faults, sleep=wait)
+    from lipsync_edge.model.tflite import TfliteModel, open_bundle
+
+    return TfliteModel(open_bundle(config.model.bundle), runtime=config.model.runtime)
+
+
+def make_board(config: Config, rig: Rig, clock: Clock) -> Board:
+    """The board of the config, not yet opened. Raises BoardError where there is no bus."""
+    driver = config.board.driver
+    if driver == "dummy":
+        from lipsync_edge.servos.dummy import DummyBoard
+
+        return DummyBoard(len(rig.slots), faults=config.board.faults, clock=clock)
+    from lipsync_edge.servos import pca9685
+
+    bus = None
+    if driver == "simulator" or (driver == "auto" and not pca9685.bus_present()):
+        from lipsync_edge.servos.registers import simulated_bus
+
+        bus = simulated_bus(config.head.boards, faults=config.board.faults, clock=clock)
+    return pca9685.Pca9685Board(
+        config.head.boards,
+        rig.slots,
+        pwm_hz=config.board.pwm_hz,
+        retries=config.board.retries,
+        i2c=bus,
+        clock=clock,
+    )
+
+
+def make_stream(config: Config, clock: Clock, spawn: Spawn, rate_hz: int = 0) -> Stream:
+    """The sound device of the config, open but not started. Raises AudioError.
+
+    ``rate_hz``: insist on this rate (a device that is opened again); 0: the config's choice.
+    """
+    from lipsync_edge.audio.dummy import NullStream
+
+    options, duplex = config.audio, bool(config.audio.input)
+    null_rate_hz = rate_hz or options.rate_hz or 48_000
+
+    def null_sink() -> Stream:
+        return NullStream(options, clock, rate_hz=null_rate_hz, duplex=duplex, spawn=spawn)
+
+    if options.driver == "dummy":
+        return null_sink()
+    from lipsync_edge.audio.portaudio import PortAudioStream, has_output
+
+    if options.driver == "auto" and not duplex and not has_output():
+        log.info("no sound device found: playing to the null sink")
+        return null_sink()
+    return PortAudioStream(options, clock=clock, duplex=duplex, rate_hz=rate_hz)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What lies between the edges, joined for one stream rate."""
+
+    timeline: Timeline
+    analyzer: Analyzer
+    mover: Mover
+    motion: Motion
+    budget: Budget
+    lookahead_samples: int
+
+
+def budget_of(config: Config, model: Model, rate_hz: int) -> Budget:
+    """The latency budget of a config at a stream rate."""
+    return make_budget(
+        spec=model.spec,
+        rate_hz=rate_hz,
+        block=config.audio.frames_per_buffer,
+        resampler_s=Resampler(rate_hz, model.spec.sample_rate_hz).delay_s,
+        delay_frames=model.delay_frames,
+        inference_ms=config.model.inference_ms,
+        lag_ms=max(servo.options.lag_ms for servo in config.head.servos),
+        margin_ms=config.motion.margin_ms,
+        lookahead_ms=config.audio.lookahead_ms,
+    )
+
+
+def make_chain(
+    config: Config,
+    model: Model,
+    rig: Rig,
+    board: Board,
+    ring: Ring,
+    rate_hz: int,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> Chain:
+    """Timeline, analyzer, motion, gate and mover for a stream of ``rate_hz``."""
+    budget = budget_of(config, model, rate_hz)
+    per_ms = rate_hz / 1e3
+    timeline = Timeline(
+        TimelineSpec(
+            n_axes=len(model.axes),
+            hop_samples=model.spec.hop_s * rate_hz,
+            hold_samples=config.motion.hold_ms * per_ms,
+            ease_samples=config.motion.ease_ms * per_ms,
+        )
+    )
+    motion = Motion(rig, rate_hz, budget.trail_ms)
+    gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
+    return Chain(
+        timeline=timeline,
+        analyzer=Analyzer(ring, rate_hz, model, timeline, clock, telemetry),
+        mover=Mover(motion, gate, board, timeline, telemetry, model.axes),
+        motion=motion,
+        budget=budget,
+        lookahead_samples=round(config.audio.lookahead_ms * per_ms),
+    )

@@ -1,0 +1,254 @@
+"""The command `lipsync-edge`. Exit codes: 0 fine, 1 failed, 2 bad usage or config."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lipsync_edge import __version__, config
+from lipsync_edge.errors import LipsyncError, UsageError
+
+SAMPLE = Path(__file__).parent / "samples" / "hello.wav"
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with our exit code and examples that keep their line breaks."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        print(f"lipsync-edge: {message}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; every error becomes a sentence on stderr and an exit code."""
+    arguments = _parser().parse_args(argv)
+    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        return int(arguments.command(arguments))
+    except LipsyncError as error:
+        print(f"lipsync-edge: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="lipsync-edge",
+        description=__doc__,
+        epilog="Example: lipsync-edge run --play hello.wav",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_render(commands)
+    for name, call, text, example in (
+        ("check", _check, "check a config and print its latency budget", "check robot.yaml"),
+        ("config", _config, "print the effective config as YAML", "config robot.yaml > full.yaml"),
+        ("doctor", _doctor, "look for what keeps the head from talking", "doctor robot.yaml"),
+    ):
+        command = _command(commands, name, call, text, f"lipsync-edge {example}")
+        command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
+        _add_choices(command)
+        if name == "config":
+            command.add_argument("--defaults", action="store_true", help="print default.yaml")
+    _command(
+        commands, "devices", _devices, "list sound cards, I2C boards, models and heads",
+        "lipsync-edge devices",
+    )  # fmt: skip
+    detach = _command(
+        commands, "detach", _detach, "switch all servo outputs off", "lipsync-edge detach"
+    )
+    detach.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
+    return parser
+
+
+def _command(commands: Any, name: str, call: Any, text: str, example: str) -> Parser:
+    command: Parser = commands.add_parser(
+        name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
+    )
+    command.set_defaults(command=call)
+    command.add_argument("--json", action="store_true", help="print JSON for a program to read")
+    return command
+
+
+def _add_choices(command: Parser) -> None:
+    command.add_argument("--head", metavar="NAME", help="head profile: a shipped name or a path")
+    command.add_argument("--model", metavar="DIR", help="model bundle: a shipped name or a path")
+    command.add_argument("--lookahead-ms", metavar="N", help="how long sound waits for the mouth")
+    command.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], dest="sets",
+        help="any option, e.g. --set motion.rate_hz=100",
+    )  # fmt: skip
+
+
+def _add_run(commands: Any) -> None:
+    command = _command(
+        commands, "run", _run, "make the head talk",
+        "lipsync-edge run robot.yaml\n         espeak-ng --stdout hello | lipsync-edge run --play -",
+    )  # fmt: skip
+    command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
+    command.add_argument("--play", metavar="FILE", help="sound file to speak, - for standard input")
+    _add_raw(command)
+    command.add_argument("--for", metavar="S", type=float, default=math.inf, dest="max_s",
+                         help="stop after S seconds")  # fmt: skip
+    command.add_argument("--ui", choices=("auto", "face", "plain", "none"), default="auto",
+                         help="face: draw the mouth; plain: a line a second")  # fmt: skip
+    _add_choices(command)
+
+
+def _add_render(commands: Any) -> None:
+    command = _command(
+        commands, "render", _render, "turn a sound file into a table of poses and pulses",
+        "lipsync-edge render hello.wav -o hello.csv --head jaw",
+    )  # fmt: skip
+    command.add_argument("input", metavar="IN.wav", help="sound file, - for standard input")
+    command.add_argument("-o", "--output", metavar="OUT.csv", default="-", help="default: stdout")
+    command.add_argument("--config", type=Path, metavar="FILE", help="config file (YAML)")
+    command.add_argument("--chunk", type=int, default=4096, metavar="N",
+                         help="samples read at a time; the result is the same")  # fmt: skip
+    _add_raw(command)
+    _add_choices(command)
+
+
+def _add_raw(command: Parser) -> None:
+    command.add_argument("--raw-rate", type=int, default=16_000, metavar="HZ",
+                         help="rate of raw PCM on standard input (16-bit, mono)")  # fmt: skip
+
+
+def _load(arguments: argparse.Namespace, path: Path | None) -> config.Config:
+    overrides = []
+    if arguments.model is not None:
+        overrides.append(("model.bundle", arguments.model))
+    if arguments.lookahead_ms is not None:
+        overrides.append(("audio.lookahead_ms", arguments.lookahead_ms))
+    for item in arguments.sets:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item}: write it as KEY=VALUE, e.g. --set motion.rate_hz=100.")
+        overrides.append((key, value))
+    loaded = config.load(path, overrides, head=arguments.head)
+    logging.getLogger().setLevel(loaded.log.level.upper())
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return loaded
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.app import Robot
+    from lipsync_edge.audio.wav import open_source
+    from lipsync_edge.view import make_view
+
+    loaded = _load(arguments, arguments.config)
+    play = arguments.play or (None if loaded.audio.input else str(SAMPLE))
+    source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
+    view = make_view("none" if arguments.json else arguments.ui, loaded.head)
+    robot = Robot(loaded, source, arguments.max_s)
+    try:
+        summary = robot.run(view.draw)
+    finally:
+        view.close()
+    print(json.dumps(summary.as_dict(), indent=2) if arguments.json else summary.text())
+    return 1 if summary.failed else 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.audio.wav import open_source
+    from lipsync_edge.render import render
+
+    loaded = _load(arguments, arguments.config)
+    if arguments.chunk < 1:
+        raise UsageError("--chunk: must be 1 or more.")
+    source = open_source(arguments.input, raw_rate_hz=arguments.raw_rate)
+    n_rows, last_s, complete = render(loaded, source, arguments.output, arguments.chunk)
+    for warning in source.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.json:
+        report = {"rows": n_rows, "last_time_s": last_s, "complete": complete}
+        print(json.dumps(report), file=sys.stderr if arguments.output == "-" else sys.stdout)
+    if not complete:
+        print(f"stopped after {last_s:.2f} s; the rows so far are kept.", file=sys.stderr)
+    return 0 if complete else 130
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.build import budget_of, make_model
+    from lipsync_edge.clock import MonotonicClock
+
+    loaded = _load(arguments, arguments.config)
+    model = make_model(loaded, MonotonicClock())
+    budget = budget_of(loaded, model, loaded.audio.rate_hz or 48_000)
+    if arguments.json:
+        items = {item.name: item.ms for item in budget.items}
+        report = {"source": loaded.source, "budget_ms": items, "needed_ms": budget.needed_ms,
+                  "lookahead_ms": budget.lookahead_ms, "trail_ms": budget.trail_ms}  # fmt: skip
+        print(json.dumps(report, indent=2))
+    else:
+        n_servos = len(loaded.head.servos)
+        print(f"{loaded.source}: fine. Head {loaded.head.name} ({n_servos} servos).")
+        print("latency budget\n" + budget.table())
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    if arguments.defaults:
+        print(config.default_yaml(), end="")
+        return 0
+    loaded = _load(arguments, arguments.config)
+    if arguments.json:
+        import yaml
+
+        print(json.dumps(yaml.safe_load(config.dump(loaded)), indent=2))
+    else:
+        print(config.dump(loaded), end="")
+    return 0
+
+
+def _devices(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.doctor import devices, devices_text
+
+    found = devices()
+    print(json.dumps(found, indent=2) if arguments.json else devices_text(found))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.doctor import examine
+
+    findings = examine(lambda: _load(arguments, arguments.config))
+    if arguments.json:
+        print(json.dumps([vars(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            print(finding.text())
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _detach(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.servos.pca9685 import detach_all
+
+    boards = config.load(arguments.config).head.boards
+    addresses = [board.address for board in boards]
+    detach_all(None, addresses)
+    report = [f"0x{address:02x}" for address in addresses]
+    print(json.dumps({"detached": report}) if arguments.json else f"outputs off: {report}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

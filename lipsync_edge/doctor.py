@@ -1,0 +1,184 @@
+"""`devices` and `doctor`: what is there, what is wrong, and one remedy a line."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lipsync_edge.config import Config
+from lipsync_edge.errors import LipsyncError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ``ok`` may be true with a remark that matters little."""
+
+    name: str
+    ok: bool
+    words: str
+    remedy: str = ""
+
+    def text(self) -> str:
+        """One line, and the remedy in the next."""
+        line = f"{'ok ' if self.ok else 'BAD'} {self.name}: {self.words}"
+        return f"{line}\n    -> {self.remedy}" if self.remedy else line
+
+
+def devices() -> dict[str, Any]:
+    """Sound devices, I2C boards, GPIO, models and heads, as plain data."""
+    from lipsync_edge.head import shipped
+    from lipsync_edge.model.tflite import list_bundles
+
+    return {
+        "sound": _or_error(_sound),
+        "i2c": _or_error(_boards),
+        "gpio": _gpio(),
+        "models": list(list_bundles()),
+        "heads": list(shipped()),
+    }
+
+
+def devices_text(found: dict[str, Any]) -> str:
+    """The same as lines for people."""
+    lines = ["sound devices"]
+    lines += [
+        f"  {d['name']}: {d['inputs']} in, {d['outputs']} out, {d['rate_hz']} Hz"
+        for d in _listed(found["sound"], lines)
+    ] or ["  none"]
+    lines.append("servo boards on the I2C bus")
+    lines += [f"  {b['address']}: {b['note']}" for b in _listed(found["i2c"], lines)] or ["  none"]
+    lines += [f"gpio: {found['gpio']}", f"models: {', '.join(found['models']) or 'none'}"]
+    lines.append(f"heads: {', '.join(found['heads'])}")
+    return "\n".join(lines)
+
+
+def _listed(found: Any, lines: list[str]) -> list[dict[str, Any]]:
+    if isinstance(found, str):
+        lines.append(f"  {found}")
+        return []
+    return list(found)
+
+
+def _or_error(look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except LipsyncError as error:
+        return str(error)
+
+
+def _sound() -> list[dict[str, Any]]:
+    from lipsync_edge.audio.portaudio import list_devices
+
+    return [vars(device) for device in list_devices()]
+
+
+def _boards() -> list[dict[str, Any]]:
+    from lipsync_edge.servos.i2c import scan
+
+    return [{"address": f"0x{a.address:02x}", "note": a.note} for a in scan()]
+
+
+def _gpio() -> str:
+    try:
+        gpio = importlib.import_module("RPi.GPIO")
+    except ImportError:
+        return "not installed (only needed for a status LED, a button or /OE)"
+    except RuntimeError as error:  # raised off a Pi, at import
+        return str(error)
+    return f"RPi.GPIO {gpio.VERSION}"
+
+
+def examine(load: Callable[[], Config]) -> list[Finding]:
+    """Look at everything that a talking head needs. ``load`` reads the config that is examined."""
+    findings = [_machine(), _disk()]
+    try:
+        config = load()
+    except LipsyncError as error:
+        words = f"cannot be used.\n{error}"
+        return [*findings, Finding("config", False, words, "mend the lines named above")]
+    findings.append(Finding("config", True, config.source))
+    for name, look in (("model", _model), ("sound", _output), ("servo board", _bus)):
+        try:
+            findings += look(config)
+        except LipsyncError as error:
+            findings.append(Finding(name, False, error.message, error.remedy))
+    return findings
+
+
+def _machine() -> Finding:
+    words = f"Python {platform.python_version()} on {platform.machine()}"
+    if platform.machine() in ("x86_64", "aarch64", "arm64") and sys.maxsize > 2**32:
+        return Finding("machine", True, words)
+    return Finding("machine", False, words, "install a 64-bit system: the model runtime needs it")
+
+
+def _disk() -> Finding:
+    free_mb = shutil.disk_usage("/").free / 1e6
+    words = f"{free_mb:.0f} MB free"
+    return Finding("disk", free_mb > 50, words, "" if free_mb > 50 else "delete what is not needed")
+
+
+def _model(config: Config) -> Iterator[Finding]:
+    from lipsync_edge.build import budget_of, make_model
+    from lipsync_edge.clock import MonotonicClock
+
+    clock = MonotonicClock()
+    begun_s = clock.now()
+    model = make_model(config, clock)
+    loaded_s = clock.now() - begun_s
+    yield Finding("model", True, f"{model.name} loads in {loaded_s:.2f} s and passes its golden")
+    budget = budget_of(config, model, config.audio.rate_hz or 48_000)
+    yield Finding("latency", budget.trail_ms == 0 or budget.lookahead_ms == 0, budget.verdict())
+
+
+def _output(config: Config) -> Iterator[Finding]:
+    from lipsync_edge.audio.portaudio import find_device, list_devices
+
+    if config.audio.driver == "dummy":
+        yield Finding("sound", True, "the null sink, as the config asks (audio.driver: dummy)")
+        return
+    known = list_devices()
+    if not any(device.outputs for device in known):
+        remedy = "plug in a USB sound card, or enable the overlay of your I2S card; then aplay -l"
+        yield Finding("sound", False, "no playback device found", remedy)
+        return
+    output = find_device(config.audio.output, known, capture=False)
+    yield Finding("sound", True, f"plays to {output.name} at {output.rate_hz} Hz")
+    if "bcm2835" in output.name:
+        yield Finding("sound quality", False, "the Pi's own jack reports its delay coarsely",
+                      "use a USB or I2S sound card")  # fmt: skip
+    if config.audio.input:
+        source = find_device(config.audio.input, known, capture=True)
+        yield Finding("microphone", True, f"hears {source.name} at {source.rate_hz} Hz")
+
+
+def _bus(config: Config) -> Iterator[Finding]:
+    from lipsync_edge.servos.i2c import bus_problem, scan
+
+    if config.board.driver in ("simulator", "dummy"):
+        yield Finding("servo board", True, f"none needed (board.driver: {config.board.driver})")
+        return
+    problem = bus_problem()
+    if problem:
+        yield Finding("servo board", False, "no bus to reach it", problem)
+        return
+    answers = {answer.address: answer for answer in scan()}
+    for board in config.head.boards:
+        yield _judge(board.address, answers)
+
+
+def _judge(address: int, answers: dict[int, Any]) -> Finding:
+    name = f"servo board 0x{address:02x}"
+    if address in answers and answers[address].is_board:
+        return Finding(name, True, answers[address].note)
+    others = [f"0x{a:02x}" for a, answer in answers.items() if answer.is_board]
+    if others:
+        remedy = f"a board answers at {', '.join(others)}: set `boards:` to it, or mend its jumpers"
+        return Finding(name, False, "does not answer", remedy)
+    remedy = "check SDA and SCL (swapped?), ground, and the board's VCC (3.3 V from the Pi)"
+    return Finding(name, False, "does not answer, nor does any other", remedy)

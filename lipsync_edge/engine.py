@@ -1,0 +1,212 @@
+"""The runtime between the edges: sound to poses (analyzer), poses to pulses (mover).
+
+Each part has a step that does what is due and returns; the threads that call the steps are made
+elsewhere, so that the same parts run in real time, in a virtual one, and as fast as possible.
+"""
+
+from __future__ import annotations
+
+import math
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_edge.audio import Source
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.resample import Resampler, to_float
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.clock import Clock, Ticker
+from lipsync_edge.features import Features
+from lipsync_edge.model import Model
+from lipsync_edge.motion import Motion
+from lipsync_edge.sampleclock import SampleClock
+from lipsync_edge.servos import Board
+from lipsync_edge.servos.gate import Gate
+from lipsync_edge.telemetry import Snapshot, Telemetry
+from lipsync_edge.timeline import Timeline
+
+
+class Feeder:
+    """Reads a source ahead of the stream that plays it."""
+
+    CHUNK_S = 0.1
+
+    def __init__(self, source: Source, ring: Ring) -> None:
+        """``source`` must have the stream's rate."""
+        self._source, self._ring = source, ring
+        self._chunk = max(1, int(self.CHUNK_S * source.rate_hz))
+        self.fed_samples = 0
+        self.ended = False
+
+    def step(self) -> bool:
+        """Read what the ring has room for; False when nothing was to do (full, or at the end)."""
+        room = min(self._ring.free, self._chunk)
+        if self.ended or room < self._chunk // 4:
+            return False
+        samples = self._source.read(room)
+        self.ended = len(samples) == 0
+        self._ring.write(samples)
+        self.fed_samples += len(samples)
+        return not self.ended
+
+
+class Analyzer:
+    """Sound from the ring becomes poses on the timeline."""
+
+    def __init__(
+        self,
+        ring: Ring,
+        rate_hz: int,
+        model: Model,
+        timeline: Timeline,
+        clock: Clock,
+        telemetry: Telemetry,
+    ) -> None:
+        spec = model.spec
+        self._ring, self._model, self._timeline = ring, model, timeline
+        self._clock, self._telemetry = clock, telemetry
+        self._features = Features(spec)
+        self._resampler = Resampler(rate_hz, spec.sample_rate_hz)
+        self._ratio = rate_hz / spec.sample_rate_hz
+        # A pose stands at the centre of the frame that it describes, delay_frames before the last.
+        self._to_centre = spec.frame_length / 2 - model.delay_frames * spec.hop_length
+        self._block = np.zeros(4096, np.int16)
+        self._origin = 0
+        self._expected = 0
+
+    def step(self) -> int:
+        """Process all that the ring holds; return the number of hops done."""
+        hops = 0
+        while True:
+            at_sample, n_samples = self._ring.read_into(self._block)
+            if n_samples == 0:
+                return hops
+            if at_sample != self._expected:
+                self._begin_anew(at_sample)
+            self._expected = at_sample + n_samples
+            hops += self.push(self._block[:n_samples])
+
+    def push(self, block: NDArray[np.int16]) -> int:
+        """Process (n,) samples that follow the last ones; return the number of hops done."""
+        begun_s = self._clock.now()
+        rows = self._features.push(self._resampler.push(to_float(block)))
+        for at_sample, row in rows:
+            self._put(at_sample + self._to_centre, self._model.step(row))
+        if rows:
+            self._telemetry.hops += len(rows)
+            self._telemetry.hop_s.add((self._clock.now() - begun_s) / len(rows))
+        return len(rows)
+
+    def _put(self, centre: float, pose: NDArray[np.float32]) -> None:
+        if centre < 0:  # the model has not seen its look-ahead yet
+            return
+        if np.isfinite(pose).all():
+            self._timeline.put(self._origin + centre * self._ratio, pose)
+        else:
+            self._telemetry.refused_poses += 1
+
+    def _begin_anew(self, at_sample: int) -> None:
+        self._telemetry.gaps += 1
+        self._origin = at_sample
+        self._resampler.reset()
+        self._features.reset()
+        self._model.reset()
+
+
+class Mover:
+    """Every tick, poses from the timeline become pulses on the board."""
+
+    PARK_S = 0.5
+
+    def __init__(
+        self,
+        motion: Motion,
+        gate: Gate,
+        board: Board,
+        timeline: Timeline,
+        telemetry: Telemetry,
+        axes: tuple[str, ...],
+    ) -> None:
+        self._motion, self._gate, self._board = motion, gate, board
+        self._timeline, self._telemetry, self._axes = timeline, telemetry, axes
+        self._last_s = -math.inf
+        self.snapshot = Snapshot(0.0, {}, {}, False)
+
+    def tick(self, heard_sample: float, now_s: float) -> NDArray[np.float64]:
+        """Command what belongs to captured sample ``heard_sample``, which is heard now.
+
+        Returns the widths (n_servos,) in microseconds that the gate let through.
+        """
+        step = self._motion.step(heard_sample, self._timeline)
+        sent_us = self._gate.pass_(step.widths_us, now_s - self._last_s)
+        self._last_s = now_s
+        if not self._board.write(sent_us):
+            self._telemetry.bus_failures += 1
+        self._telemetry.ticks += 1
+        self._telemetry.starved += step.starved
+        self._telemetry.heard_s = max(self._telemetry.heard_s, heard_sample / self._motion.rate_hz)
+        self.snapshot = Snapshot(
+            heard_sample / self._motion.rate_hz,
+            dict(zip(self._axes, step.pose.tolist(), strict=True)),
+            dict(zip(self._motion.names, sent_us.tolist(), strict=True)),
+            step.starved,
+        )
+        return sent_us
+
+    def park(self, clock: Clock, period_s: float) -> None:
+        """Bring the servos to neutral as the gate allows, then switch the outputs off."""
+        end_s = clock.now() + self.PARK_S
+        while clock.now() < end_s:
+            sent_us = self.tick(-math.inf, clock.now())
+            if np.array_equal(sent_us, self._motion.neutral_us):
+                break
+            clock.sleep_until(clock.now() + period_s)
+        self._gate.off()
+        self._board.detach()
+
+
+class Pacer:
+    """Calls the mover at its rate, with the sample that is heard at that moment."""
+
+    def __init__(
+        self,
+        mover: Mover,
+        sample_clock: SampleClock,
+        courier: BlockCourier,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        period_s: float,
+        lookahead_samples: int,
+        output_latency_s: float,
+        trail_s: float,
+    ) -> None:
+        self._mover, self._sample_clock, self._clock = mover, sample_clock, clock
+        self._courier, self._telemetry = courier, telemetry
+        self._lookahead = lookahead_samples
+        self._output_latency_s, self._trail_s = output_latency_s, trail_s
+        self._ticker = Ticker(period_s, clock.now())
+
+    def step(self) -> None:
+        """Wait for the next tick and move; a late tick moves to where the sound is by then."""
+        deadline_s = self._ticker.advance(self._clock.now())
+        self._clock.sleep_until(deadline_s)
+        now_s = self._clock.now()
+        late_s = now_s - deadline_s
+        heard = self.heard_sample(now_s)
+        self._mover.tick(heard, now_s)
+        self._measure(late_s, heard)
+
+    def heard_sample(self, now_s: float) -> float:
+        """Index of the captured sample that is heard at ``now_s``; negative before the first."""
+        if not self._sample_clock.ready:
+            return -math.inf
+        return self._sample_clock.sample_at(now_s - self._output_latency_s) - self._lookahead
+
+    def _measure(self, late_s: float, heard: float) -> None:
+        telemetry = self._telemetry
+        telemetry.late_s.add(late_s)
+        telemetry.late += late_s > self._ticker.period_s / 2
+        telemetry.resyncs = self._ticker.resyncs
+        if heard > 0:  # the command is on the wire only now, while the sound went on
+            moved_on = self.heard_sample(self._clock.now()) - heard
+            telemetry.offset_s.add(moved_on / self._sample_clock.rate_hz + self._trail_s)

@@ -1,0 +1,139 @@
+"""What a run has to say at its end, on one screen or as JSON."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lipsync_edge.audio import Stream
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.budget import Budget
+from lipsync_edge.config import Config
+from lipsync_edge.model import Model
+from lipsync_edge.servos import Board
+from lipsync_edge.system import peak_rss_mb
+from lipsync_edge.telemetry import Series, Telemetry
+
+
+def _ms(series: Series) -> dict[str, float | None]:
+    """Percentiles in milliseconds, rounded for people; None where nothing was measured."""
+    return {
+        name: None if math.isnan(value) else round(1e3 * value, 3)
+        for name, value in series.percentiles().items()
+    }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of one run; times in the unit that their name ends in."""
+
+    reason: str
+    failed: bool
+    heard_s: float
+    head: str
+    model: str
+    sound: dict[str, Any]
+    board: dict[str, Any]
+    mover: dict[str, Any]
+    analyzer: dict[str, Any]
+    sync: dict[str, Any]
+    ready_s: float
+    peak_rss_mb: float
+    budget: Budget
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data, for ``--json``."""
+        data = asdict(self)
+        data["budget"]["needed_ms"] = round(self.budget.needed_ms, 3)
+        data["budget"]["trail_ms"] = round(self.budget.trail_ms, 3)
+        return data
+
+    def text(self) -> str:
+        """One screen."""
+        sound, board, mover, analyzer = self.sound, self.board, self.mover, self.analyzer
+        late, hop, offset = mover["late_ms"], analyzer["hop_ms"], self.sync["offset_ms"]
+        lines = [
+            f"{'stopped' if self.failed else 'ended'}: {self.reason}",
+            f"  {'heard':<10}{self.heard_s:.1f} s with head {self.head}, model {self.model}; "
+            f"ready after {self.ready_s:.2f} s, {self.peak_rss_mb:.0f} MB",
+            f"  {'sound':<10}{sound['device']}, {sound['rate_hz']} Hz, {sound['block']} samples: "
+            f"{sound['blocks']} blocks, {sound['xruns']} xruns, {sound['underruns']} underruns, "
+            f"{sound['callback_errors']} callback errors, {sound['lost']} times lost",
+            f"  {'analyzer':<10}{analyzer['hops']} hops, {_spread(hop)} each (budget "
+            f"{analyzer['budget_ms']:.0f} ms), {analyzer['gaps']} gaps, "
+            f"{analyzer['refused_poses']} poses refused",
+            f"  {'mover':<10}{mover['ticks']} ticks at {mover['rate_hz']:g} Hz: "
+            f"{mover['starved']} starved, {mover['late']} late ({_spread(late)} after the "
+            f"deadline), {mover['resyncs']} resyncs",
+            f"  {'board':<10}{board['name']}: {board['writes']} updates, {board['nacks']} NACKs, "
+            f"{board['failures']} failures; outputs off",
+            f"  {'sync':<10}mouth minus sound {_spread(offset)} (+ = mouth late)",
+            "  latency budget",
+            *("  " + line for line in self.budget.table().splitlines()),
+        ]
+        return "\n".join(lines)
+
+
+def _spread(ms: dict[str, float | None]) -> str:
+    if ms["p50"] is None:
+        return "not measured"
+    return f"{ms['p50']:.2f} ms p50, {ms['p99']:.2f} p99, {ms['max']:.2f} max"
+
+
+def summarize(
+    *,
+    reason: str,
+    failed: bool,
+    config: Config,
+    stream: Stream,
+    courier: BlockCourier,
+    board: Board,
+    model_name: str,
+    telemetry: Telemetry,
+    budget: Budget,
+) -> Summary:
+    """Collect a run's figures from the parts that counted them."""
+    health = board.health()
+    return Summary(
+        reason=reason,
+        failed=failed,
+        heard_s=round(telemetry.heard_s, 3),
+        head=config.head.name,
+        model=model_name,
+        sound={
+            "device": stream.name,
+            "rate_hz": stream.rate_hz,
+            "block": config.audio.frames_per_buffer,
+            "blocks": courier.blocks,
+            "xruns": courier.xruns,
+            "underruns": courier.underruns,
+            "callback_errors": telemetry.callback_errors,
+            "lost": telemetry.lost_devices,
+        },
+        board={
+            "name": board.name,
+            "writes": health.writes,
+            "nacks": health.nacks,
+            "failures": health.failures,
+        },
+        mover={
+            "rate_hz": config.motion.rate_hz,
+            "ticks": telemetry.ticks,
+            "starved": telemetry.starved,
+            "late": telemetry.late,
+            "late_ms": _ms(telemetry.late_s),
+            "resyncs": telemetry.resyncs,
+        },
+        analyzer={
+            "hops": telemetry.hops,
+            "hop_ms": _ms(telemetry.hop_s),
+            "budget_ms": config.model.inference_ms,
+            "gaps": telemetry.gaps,
+            "refused_poses": telemetry.refused_poses,
+        },
+        sync={"offset_ms": _ms(telemetry.offset_s), "planned_trail_ms": budget.trail_ms},
+        ready_s=round(telemetry.ready_s, 3),
+        peak_rss_mb=round(peak_rss_mb(), 1),
+        budget=budget,
+    )

@@ -1,0 +1,84 @@
+"""Makes the threads, hears how they end, and stops them in reverse order. No other module does."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from lipsync_edge.clock import Clock
+from lipsync_edge.errors import LipsyncError
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Owner of the program's threads and of the one reason why it stops."""
+
+    JOIN_S = 3.0
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._threads: list[threading.Thread] = []
+        self._beats: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self.reason = ""
+        self.failed = False
+
+    @property
+    def stopping(self) -> bool:
+        """True from the first call of :meth:`stop` on."""
+        return self._stopping.is_set()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until somebody stops us, at most ``timeout_s``; True when it happened."""
+        return self._stopping.wait(timeout_s)
+
+    def stop(self, reason: str, failed: bool = False) -> None:
+        """Ask every thread to end. The first reason is the one that is told."""
+        with self._lock:
+            if not self._stopping.is_set():
+                self.reason, self.failed = reason, failed
+                self._stopping.set()
+
+    def spawn(self, name: str, target: Callable[[], None]) -> threading.Thread:
+        """Run ``target`` in a thread of its own; an error in it stops the program with a reason."""
+        thread = threading.Thread(target=self._guard, args=(name, target), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def loop(self, name: str, step: Callable[[], None]) -> threading.Thread:
+        """Run ``step`` again and again until we stop; every round is a heartbeat."""
+
+        def rounds() -> None:
+            while not self.stopping:
+                step()
+                self._beats[name] = self._clock.now()
+
+        return self.spawn(name, rounds)
+
+    def beat_ages_s(self) -> dict[str, float]:
+        """Seconds since each looping thread's last heartbeat."""
+        now_s = self._clock.now()
+        return {name: now_s - beat_s for name, beat_s in self._beats.items()}
+
+    def join(self) -> None:
+        """Wait for the threads, the youngest first; one that hangs is named and left behind."""
+        for thread in reversed(self._threads):
+            if thread is threading.current_thread():
+                continue
+            thread.join(self.JOIN_S)
+            if thread.is_alive():
+                log.error("thread %s did not stop within %.0f s", thread.name, self.JOIN_S)
+        self._threads.clear()
+
+    def _guard(self, name: str, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except LipsyncError as error:
+            self.stop(str(error), failed=True)
+        except Exception as error:  # the one place: a thread must not die unheard
+            log.exception("thread %s failed", name)
+            self.stop(f"{name} failed: {type(error).__name__}: {error}", failed=True)

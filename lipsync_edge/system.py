@@ -1,0 +1,32 @@
+"""What the kernel tells about this process: its memory and its age."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def peak_rss_mb() -> float:
+    """Largest resident set of this process so far, in MB (10^6 bytes); NaN where there is no /proc.
+
+    VmHWM of /proc/PID/status, proc(5): unlike getrusage's it forgets who called exec.
+    """
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return float("nan")
+    kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kilobytes) * 1024 / 1e6
+
+
+def age_s() -> float:
+    """Seconds since this process was started; NaN where there is no /proc.
+
+    Field 22 of /proc/PID/stat, proc(5): start time after boot, in clock ticks.
+    """
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        uptime_s = float(Path("/proc/uptime").read_text().split()[0])
+    except OSError:
+        return float("nan")
+    return uptime_s - int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")

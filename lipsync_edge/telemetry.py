@@ -1,0 +1,72 @@
+"""What the program knows of its own health: counters and distributions, read by whoever shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Series:
+    """The last ``capacity`` values of a measurement; adding one allocates nothing."""
+
+    def __init__(self, capacity: int = 65536) -> None:
+        self._values = np.zeros(capacity, np.float32)
+        self.count = 0
+
+    def add(self, value: float) -> None:
+        """Append one value; the oldest goes when the series is full."""
+        self._values[self.count % len(self._values)] = value
+        self.count += 1
+
+    def values(self) -> NDArray[np.float32]:
+        """The kept values (n,), in no particular order."""
+        return self._values[: min(self.count, len(self._values))]
+
+    def percentiles(self) -> dict[str, float]:
+        """``p50``, ``p99`` and ``max``; NaN while there is no value."""
+        kept = self.values()
+        if not len(kept):
+            return dict.fromkeys(("p50", "p99", "max"), float("nan"))
+        p50, p99 = np.percentile(kept, (50, 99))
+        return {"p50": float(p50), "p99": float(p99), "max": float(kept.max())}
+
+
+@dataclass
+class Telemetry:
+    """Counts and series of one run. Each field has one writing thread (named in brackets)."""
+
+    hops: int = 0  # [analyzer] feature vectors that went through the model
+    refused_poses: int = 0  # [analyzer] poses with NaN, not used
+    gaps: int = 0  # [analyzer] times that the analyzer was overtaken and began anew
+    hop_s: Series = field(default_factory=Series)  # [analyzer] time for features and model
+    ticks: int = 0  # [mover]
+    starved: int = 0  # [mover] ticks without a pose while sound was flowing
+    late: int = 0  # [mover] ticks that woke later than half a period
+    resyncs: int = 0  # [mover] ticks that were given up after a stall
+    bus_failures: int = 0  # [mover] updates that did not reach the board
+    late_s: Series = field(default_factory=Series)  # [mover] wake-up minus deadline
+    offset_s: Series = field(default_factory=Series)  # [mover] mouth minus sound, + = mouth late
+    heard_s: float = 0.0  # [mover] how much has been heard
+    ready_s: float = float("nan")  # [main] from the start of the process to sound and motion
+    callback_errors: int = 0  # [main] streams that ended since their callback failed
+    lost_devices: int = 0  # [main] times that the sound device went away
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the mouth does now; immutable, so that any thread may keep it."""
+
+    heard_s: float
+    pose: dict[str, float]
+    widths_us: dict[str, float]
+    starved: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a view gets to draw: the mouth's state and one line of health."""
+
+    snapshot: Snapshot
+    health: str
