@@ -13,6 +13,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lipsync_edge.clock import VirtualClock
 from lipsync_edge.errors import BoardError
@@ -381,6 +383,51 @@ def test_one_dead_board_silences_the_others_too() -> None:
     bench.wait(0.5)
     assert bench.write(1600.0, 1600.0)
     assert bench.chips[0].pulse_us(0) == bench.chips[1].pulse_us(0) > 1590
+
+
+trouble = st.one_of(
+    st.tuples(st.just("write"), st.integers(500, 2500)),
+    st.tuples(st.just("nack"), st.integers(1, 9)),
+    st.tuples(st.just("outage"), st.sampled_from((0x40, 0x41))),
+    st.tuples(st.just("wait"), st.sampled_from((0.02, 0.3, 0.6))),
+    st.tuples(st.just("detach"), st.just(0)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(trouble, max_size=12))
+def test_true_means_on_the_wire_and_it_always_comes_back(story: list[tuple[str, int]]) -> None:
+    slots = [Slot(0, 2), Slot(1, 7), Slot(0, 9)]
+    bench = Bench(slots, [BoardSpec(0x40), BoardSpec(0x41)], retries=2).opened()
+
+    def write_and_look(width_us: float) -> bool:
+        done = bench.write(width_us, width_us, math.nan)
+        if done:
+            sent_us = bench.board.sent_us()
+            wire_us = [bench.chips[slot.board].pulse_us(slot.channel) for slot in slots]
+            assert sent_us == pytest.approx(wire_us, nan_ok=True)
+            assert sent_us[:2] == pytest.approx([width_us] * 2, abs=COUNT_US / 2 + 1e-6)
+        return done
+
+    for word, value in story:
+        if word == "write":
+            write_and_look(value)
+        elif word == "nack":
+            bench.bus.nack(value)
+        elif word == "outage":
+            bench.bus.kill(value)
+            assert write_and_look(700.0 + bench.clock.now()) is False
+            bench.bus.revive(value)
+        elif word == "wait":
+            bench.wait(value)
+        else:
+            bench.board.detach()
+    for _ in range(6):  # at most 9 refusals are left, 2 or more are used up each time
+        bench.wait(0.6)
+        recovered = write_and_look(1500.0)
+    assert recovered
+    bench.board.close()
+    assert bench.silent()
 
 
 # ---- every way out is silent

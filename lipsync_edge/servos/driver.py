@@ -54,7 +54,7 @@ class Driver:
         # oscillator for the frequency and then let the old pulses go on.
         self._send(ALL_OFF)
         try:
-            kit = _servokit()(
+            kit = servokit()(
                 channels=16,
                 i2c=bus,
                 address=self._spec.address,
@@ -139,7 +139,7 @@ class Driver:
             device.write(data)
 
 
-def _servokit() -> Any:
+def servokit() -> Any:
     """The class ``ServoKit``. Its module looks for the computer's pins, which it does not need
     when it is given a bus; so on a computer that Blinka does not know, it is told not to look.
     """
