@@ -39,7 +39,7 @@ def test_it_misbehaves_on_command() -> None:
         outcome[at_s] = board.write(np.array([1500.0, 1500.0]))
     assert outcome == {0.0: True, 1.0: False, 1.1: False, 1.2: True, 3.0: False, 99.0: False}
     health = board.health()
-    assert (health.ok, health.nacks, health.failures) == (False, 4, 2)
+    assert (health.ok, health.writes, health.nacks, health.failures) == (False, 2, 4, 2)
     assert "plays dead" in health.message
     assert np.isnan(board.sent_us()).all()
 

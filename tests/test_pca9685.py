@@ -147,6 +147,13 @@ def test_open_survives_noise_on_the_bus() -> None:
     assert bench.board.health().nacks == 2
 
 
+@pytest.mark.parametrize("module", ["adafruit_servokit", "adafruit_bus_device.i2c_device"])
+def test_a_missing_library_is_explained(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]
+    with pytest.raises(BoardError, match="pip install adafruit-circuitpython-servokit"):
+        Bench().board.open()
+
+
 @pytest.mark.parametrize(
     ("specs", "slots", "message"),
     [
@@ -226,6 +233,17 @@ def test_only_what_changes_is_sent_and_nothing_when_nothing_does() -> None:
     (burst,) = bench.bus.log
     assert burst.written[0] == 6 + 4 * 4
     assert struct.unpack("<6H", burst.written[1:]) == (0, 205, 0, 307, 0, 205)
+    widths_us[5:7] = [1000.0, 1500.0]
+    assert bench.board.write(widths_us)
+    assert struct.unpack("<4H", bench.bus.log[-1].written[1:]) == (0, 205, 0, 307)
+
+
+def test_the_look_at_the_setup_is_once_a_second_and_small() -> None:
+    bench = Bench().opened()
+    bench.wait(1.0)
+    for _ in range(5):
+        assert bench.board.write(np.full(16, np.nan))
+    assert [(t.written, t.bits) for t in bench.bus.log] == [(b"\x00", 39), (b"\xfe", 39)]
 
 
 def test_channels_that_are_not_ours_stay_off() -> None:
@@ -566,6 +584,9 @@ def test_the_own_bus_is_opened_and_given_back(has_bus: pytest.MonkeyPatch) -> No
     board.close()
     assert closed == [True]
     assert math.isnan(bus.chips[0x40].pulse_us(0))
+    assert [answer.address for answer in scan()] == [0x40]
+    assert detach_all() == (0x40,)
+    assert closed == [True] * 3
 
 
 def _no_hardware() -> None:

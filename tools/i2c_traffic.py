@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from lipsync_edge.servos import BoardSpec, Slot
-from lipsync_edge.servos.driver import servokit
+from lipsync_edge.servos.driver import library
 from lipsync_edge.servos.pca9685 import Pca9685Board
 from lipsync_edge.servos.registers import Bus, simulated_bus
 
@@ -99,7 +99,7 @@ def _ours(bus: Bus, servos: Sequence[int]) -> Update:
 
 
 def _plain(bus: Bus, servos: Sequence[int]) -> Update:
-    servo_kit = servokit()
+    servo_kit, _ = library()
     kits = [servo_kit(channels=16, i2c=bus, address=address) for address in bus.chips]
     all_servos = [kit.servo[k] for kit, n in zip(kits, servos, strict=True) for k in range(n)]
 

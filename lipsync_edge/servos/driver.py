@@ -46,15 +46,14 @@ class Driver:
 
         BoardError where it is no PCA9685 or reads back wrong.
         """
-        from adafruit_bus_device.i2c_device import I2CDevice
-
-        self._device = I2CDevice(bus, self._spec.address, probe=False)
+        servo_kit, i2c_device = library()
+        self._device = i2c_device(bus, self._spec.address, probe=False)
         self._identify(bus)
         # A chip that outlived the computer's reboot still pulses; ServoKit would stop its
         # oscillator for the frequency and then let the old pulses go on.
         self._send(ALL_OFF)
         try:
-            kit = servokit()(
+            kit = servo_kit(
                 channels=16,
                 i2c=bus,
                 address=self._spec.address,
@@ -139,19 +138,22 @@ class Driver:
             device.write(data)
 
 
-def servokit() -> Any:
-    """The class ``ServoKit``. Its module looks for the computer's pins, which it does not need
-    when it is given a bus; so on a computer that Blinka does not know, it is told not to look.
+def library() -> tuple[Any, Any]:
+    """The classes ``ServoKit`` and ``I2CDevice``. BoardError where they are not installed.
+
+    ServoKit's module looks for the computer's pins, which it does not need when it is given a
+    bus; so on a computer that Blinka does not know, it is told not to look.
     """
     try:
         with _any_computer():
+            from adafruit_bus_device.i2c_device import I2CDevice
             from adafruit_servokit import ServoKit
     except ImportError as error:
         raise BoardError(
             f"The servo library is not installed ({error}).",
             "Run `pip install adafruit-circuitpython-servokit`.",
         ) from error
-    return ServoKit
+    return ServoKit, I2CDevice
 
 
 @contextmanager

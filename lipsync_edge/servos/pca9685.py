@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import numpy as np
@@ -128,7 +129,9 @@ class Pca9685Board:
     def close(self) -> None:
         self.detach()
         self._open = False
-        self._release()
+        if self._lock.acquire(blocking=False):  # not while a thread hangs in the bus
+            self._release()
+            self._lock.release()
 
     # ---- all of this runs under the lock
 
@@ -194,7 +197,8 @@ class Pca9685Board:
 
     def _release(self) -> None:
         if self._bus is not None and self._given is None:
-            close_bus(self._bus)
+            with suppress(OSError):
+                close_bus(self._bus)
             self._bus = None
 
 
