@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import struct
+import subprocess
 import sys
 import threading
 from collections.abc import Sequence
@@ -618,3 +619,13 @@ def test_blinka_that_fails_at_import_is_explained(
     has_bus.syspath_prepend(tmp_path)
     with pytest.raises(BoardError, match=r"gpiod was not found\..*pip install gpiod"):
         i2c_module.open_bus()
+
+
+def test_asking_for_a_bus_loads_no_driver() -> None:
+    """``driver: auto`` on a desktop must not pay for, or fail in, the hardware libraries."""
+    script = (
+        "import sys; from lipsync_edge.servos import pca9685; pca9685.bus_present();"
+        "print([m for m in sys.modules if m == 'board' or m.startswith('adafruit')])"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert output.stdout.strip() == "[]"
