@@ -627,5 +627,7 @@ def test_asking_for_a_bus_loads_no_driver() -> None:
         "import sys; from lipsync_edge.servos import pca9685; pca9685.bus_present();"
         "print([m for m in sys.modules if m == 'board' or m.startswith('adafruit')])"
     )
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    output = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
     assert output.stdout.strip() == "[]"
