@@ -19,15 +19,19 @@ class Source(Protocol):
 
     rate_hz: int
 
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what was wrong with the sound so far; complete after its end."""
+
     def read(self, n_samples: int) -> Samples:
         """The next samples, (<= n_samples,) mono; an empty array means the end."""
 
     def close(self) -> None:
-        """Give the file back; may be called twice."""
+        """Give the file back; may be called twice, and while another thread reads."""
 
 
 class Courier(Protocol):
-    """What a stream calls for every block, on its own thread. It copies and counts, nothing else."""
+    """What a stream calls for every block, on its own thread: copying and counting."""
 
     def carry(
         self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool

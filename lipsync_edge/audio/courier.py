@@ -1,0 +1,95 @@
+"""What happens for every block on the sound card's own thread: copy and count, nothing else."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+
+import numpy as np
+
+from lipsync_edge.audio import Samples
+from lipsync_edge.audio.delay import DelayLine
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.clock import Bell
+
+Observe = Callable[[int, float, float, bool], None]
+
+
+class BlockCourier:
+    """Carries blocks: to the analyzer's ring at once, to the speaker after the lookahead.
+
+    No lock, no log, no array is made here (numpy makes views, of fixed size). The index counts the
+    samples handed to the device and goes on when a device is opened again.
+    """
+
+    MAX_BLOCK = 8192
+    N_STAMPS = 256
+
+    def __init__(
+        self, heard: Ring, bell: Bell, lookahead_samples: int, source: Ring | None = None
+    ) -> None:
+        """``heard``: the analyzer's ring; ``source``: played where the device captures nothing."""
+        self._heard, self._bell, self._source = heard, bell, source
+        self._delay = DelayLine(lookahead_samples)
+        self._pulled = np.zeros(self.MAX_BLOCK, np.int16)
+        self._index = array("q", bytes(8 * self.N_STAMPS))
+        self._now_s = array("d", bytes(8 * self.N_STAMPS))
+        self._dac_s = array("d", bytes(8 * self.N_STAMPS))
+        self._xrun = array("b", bytes(self.N_STAMPS))
+        self._n_told = 0
+        self.at_sample = 0  # output index of the next block
+        self.end_sample = -1  # index after the source's last sample; -1 until it was carried
+        self.blocks = 0
+        self.xruns = 0
+        self.underruns = 0  # blocks for which the source was late; not counted after its end
+        self.muted = False  # the speaker gets zeros; everything else goes on
+
+    def carry(
+        self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
+    ) -> None:
+        """See :class:`lipsync_edge.audio.Courier`. Blocks of 0 to 8192 samples."""
+        self._stamp(now_s, dac_s, xrun)
+        if captured is None:
+            captured = self._pull(len(out))
+        self._heard.write(captured)
+        self._bell.ring()
+        self._delay.process(captured, out)
+        if self.muted:
+            out.fill(0)
+        self.at_sample += len(out)
+        self.xruns += xrun
+        self.blocks += 1
+
+    def drain_stamps(self, observe: Observe) -> None:
+        """Hand ``(at_sample, now_s, dac_s, xrun)`` of every block since the last call to a clock.
+
+        For one reading thread. One that stayed away for long gets the newest stamps only.
+        """
+        n_stamps = self.blocks
+        begin = max(self._n_told, n_stamps - self.N_STAMPS // 2)
+        for k in range(begin, n_stamps):
+            slot = k % self.N_STAMPS
+            observe(self._index[slot], self._now_s[slot], self._dac_s[slot], bool(self._xrun[slot]))
+        self._n_told = n_stamps
+
+    def _stamp(self, now_s: float, dac_s: float, xrun: bool) -> None:
+        slot = self.blocks % self.N_STAMPS
+        self._index[slot] = self.at_sample
+        self._now_s[slot] = now_s
+        self._dac_s[slot] = dac_s
+        self._xrun[slot] = xrun
+
+    def _pull(self, n_samples: int) -> Samples:
+        """The next samples of the source; silence where it is late, at its end, or is none."""
+        pulled = self._pulled[:n_samples]
+        n_got = 0
+        if self._source is not None:
+            ended = self._source.ended  # looked at first: what is missing after it is the end
+            n_got = self._source.read_into(pulled)[1]
+            if n_got < n_samples:
+                if not ended:
+                    self.underruns += 1
+                elif self.end_sample < 0:
+                    self.end_sample = self.at_sample + n_got
+        pulled[n_got:] = 0
+        return pulled
