@@ -14,7 +14,7 @@ Report = tuple[int, float, float, float]  # sample, when it is heard in truth, n
 
 
 def card(
-    rate_hz: int, block: int, ppm: float, seconds: float, kind: str, seed: int = 1
+    rate_hz: int, block: int, ppm: float, seconds: float, kind: str, *, seed: int = 1
 ) -> Iterator[Report]:
     """Blocks of a card that is ``ppm`` fast and was started at 100 s."""
     rng, real_hz = np.random.default_rng(seed), rate_hz * (1 + ppm * 1e-6)
@@ -45,9 +45,9 @@ def test_jitter_of_20_ms_is_smoothed_to_the_stated_bounds(
     clock, worst = SampleClock(rate_hz), {0.5: 0.0, 5.0: 0.0}
 
     def check(since_s: float, error_s: float) -> None:
-        for begin_s in worst:
+        for begin_s, worst_s in worst.items():
             if since_s >= begin_s:
-                worst[begin_s] = max(worst[begin_s], abs(error_s))
+                worst[begin_s] = max(worst_s, abs(error_s))
 
     feed(clock, card(rate_hz, block, ppm, 20, "jitter"), check)
     assert worst[0.5] < 4e-3
@@ -82,7 +82,9 @@ def test_sample_at_and_time_of_are_inverse() -> None:
 def test_time_hardly_runs_backwards() -> None:
     """However wild the reports, one of them moves the answer by a millisecond at most."""
     clock, steps = SampleClock(48_000), []
-    for k, (at_sample, heard_s, now_s, dac_s) in enumerate(card(48_000, 256, 0, 10, "jitter", 7)):
+    for k, (at_sample, heard_s, now_s, dac_s) in enumerate(
+        card(48_000, 256, 0, 10, "jitter", seed=7)
+    ):
         before = clock.sample_at(heard_s) if clock.ready else 0.0
         clock.observe(at_sample, now_s, dac_s * (3 if k % 50 == 0 else 1))
         if k > clock.SETTLE:

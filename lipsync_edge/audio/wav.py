@@ -1,0 +1,135 @@
+"""WAV files as a source, and the door to every source: :func:`open_source`, :func:`resampled`.
+
+Why an own reader (``riff``, ``pcm``): Python's ``wave`` knows neither float nor extensible files,
+and libsndfile (``soundfile``, 1.2 MB and cffi on the robot) cannot tell raw PCM from WAV on a pipe
+without reading it first, hides how a damaged file is damaged, and would still leave the raw format
+to us. What remains to write is a header of two structs, and it then serves files and pipes alike.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from lipsync_edge.audio import Samples, Source
+from lipsync_edge.audio.pcm import PcmSource
+from lipsync_edge.audio.resample import Floats, Resampler, to_float, to_int16
+from lipsync_edge.audio.riff import NEARLY_2_GIB, Header, read_header
+from lipsync_edge.errors import AudioError
+
+GIB_4 = 1 << 32
+
+
+class WavSource(PcmSource):
+    """A WAV file: 4 to 192 kHz, 8 to 32-bit PCM or 32/64-bit float, up to 8 channels, any length.
+
+    A file that is cut off plays as far as it goes, with a warning. ``n_samples`` is its length,
+    None where only the end will tell (a pipe by name).
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises AudioError with a sentence and a remedy where it cannot be played."""
+        name = str(path)
+        with _plain_errors(name):
+            file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
+        try:
+            with _plain_errors(name):
+                header = read_header(file, name)
+                n_bytes, warnings = _length(header, os.fstat(file.fileno()))
+            if n_bytes == 0:
+                raise AudioError(
+                    f"{name} holds no sound (0 samples).", "Record or export it again."
+                )
+        except AudioError:
+            file.close()
+            raise
+        super().__init__(file, header.rate_hz, header.encoding, n_bytes)
+        self._warnings += [f"{name} {warning}" for warning in warnings]
+        self.n_samples = None if n_bytes is None else n_bytes // header.encoding.frame_bytes
+
+
+class ResampledSource:
+    """A source at another rate."""
+
+    def __init__(self, source: Source, rate_hz: int) -> None:
+        self.rate_hz = rate_hz
+        self._source = source
+        self._resampler = Resampler(source.rate_hz, rate_hz)
+        self._ready: Floats = np.zeros(0, np.float32)
+        self._ended = False
+
+    @property
+    def warnings(self) -> list[str]:
+        """The source's."""
+        return self._source.warnings
+
+    def read(self, n_samples: int) -> Samples:
+        """The next samples, (<= n_samples,); an empty array means the end."""
+        while not len(self._ready) and not self._ended and n_samples > 0:
+            self._ready = self._more(n_samples)
+        out, self._ready = self._ready[:n_samples], self._ready[n_samples:]
+        return to_int16(out)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def _more(self, n_samples: int) -> Floats:
+        block = self._source.read(1 + n_samples * self._source.rate_hz // self.rate_hz)
+        self._ended = not len(block)
+        return self._resampler.flush() if self._ended else self._resampler.push(to_float(block))
+
+
+def open_source(path: str, raw_rate_hz: int = 16_000, raw_format: str = "s16le") -> Source:
+    """A file by its path, or ``-``: standard input, WAV or else raw PCM of the format given."""
+    if path == "-":
+        from lipsync_edge.audio.stdin import StdinSource
+
+        return StdinSource(raw_rate_hz=raw_rate_hz, raw_format=raw_format)
+    return WavSource(path)
+
+
+def resampled(source: Source, rate_hz: int) -> Source:
+    """The source at ``rate_hz``; itself where it has that rate."""
+    return source if source.rate_hz == rate_hz else ResampledSource(source, rate_hz)
+
+
+def _length(header: Header, status: os.stat_result) -> tuple[int | None, list[str]]:
+    """Bytes of sound that are there (None: unknown), and what is wrong with the header's number."""
+    told = header.n_bytes
+    if not stat.S_ISREG(status.st_mode):
+        return (None if told is not None and told >= NEARLY_2_GIB else told), []
+    there = status.st_size - header.offset
+    if told is None or (told < there and there >= GIB_4):  # 32 bits could not hold it
+        return there, []
+    if told == 0 and there and header.riff_bytes <= header.offset:
+        return there, ["was never finished by its recorder; playing what is there."]
+    if told >= max(NEARLY_2_GIB, there + 1):
+        return there, []  # written to a pipe, whose length nobody knew
+    if told > there:
+        frame_s = 1 / (header.encoding.frame_bytes * header.rate_hz)
+        told_s, there_s = told * frame_s, there * frame_s
+        return there, [f"is cut off: of {told_s:.1f} s, {there_s:.1f} s are there; playing those."]
+    return told, []
+
+
+@contextmanager
+def _plain_errors(name: str) -> Iterator[None]:
+    """The operating system's refusals in plain words."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise AudioError(f"{name} does not exist.", "Check the path.") from None
+    except IsADirectoryError:
+        raise AudioError(f"{name} is a folder.", "Give one sound file.") from None
+    except PermissionError:
+        raise AudioError(
+            f"{name} may not be read by this user.", f"Allow it with: chmod a+r {name}"
+        ) from None
+    except OSError as error:
+        raise AudioError(f"{name} cannot be read: {error.strerror}.", "Check the path.") from error
