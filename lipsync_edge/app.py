@@ -64,7 +64,7 @@ class Robot:
             self._clock,
             self._telemetry,
         )
-        self._sample_clock = SampleClock(rate_hz)
+        self._sample_clock = SampleClock(rate_hz, self._stream.output_latency_s)
         self._courier = BlockCourier(
             self._heard_ring, self._bell, self._chain.lookahead_samples, self._source_ring
         )
@@ -132,12 +132,8 @@ class Robot:
     def _end_when_done(self) -> None:
         if self._clock.now() - self._begun_s >= self._max_s:
             self._supervisor.stop(f"ran for {self._max_s:.0f} s")
-        feeder, rate_hz = self._feeder, self._stream.rate_hz
-        if (
-            feeder
-            and feeder.ended
-            and self._telemetry.heard_s > (feeder.fed_samples / rate_hz + TAIL_S)
-        ):
+        end_s = self._courier.end_sample / self._stream.rate_hz
+        if end_s >= 0 and self._telemetry.heard_s > end_s + TAIL_S:
             self._supervisor.stop("the end of the sound")
 
     def _reopen(self, draw: Callable[[Scene], None]) -> None:
@@ -166,18 +162,19 @@ class Robot:
     def _stop(self) -> None:
         """In reverse: the mover first, so that nobody writes after the outputs are off."""
         self._supervisor.stop("stopped")
-        self._supervisor.join()
+        self._supervisor.join("mover")
         self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
         self._board.close()
         self._stream.stop()
+        self._supervisor.join()
         if self._source:
             self._source.close()
 
     def _health(self) -> str:
         telemetry, board = self._telemetry, self._board.health()
         return (
-            f"{telemetry.heard_s:6.1f} s  xruns {self._courier.xruns}  starved {telemetry.starved}  "
-            f"late {telemetry.late}  board {'ok' if board.ok else board.message}"
+            f"{telemetry.heard_s:6.1f} s  xruns {self._courier.xruns}  "
+            f"starved {telemetry.starved}  late {telemetry.late}  board {'ok' if board.ok else board.message}"
         )
 
     def _summary(self) -> Summary:

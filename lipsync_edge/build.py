@@ -1,4 +1,4 @@
-"""Picks the implementations that a config asks for and joins them; the only place that knows all."""
+"""Picks the implementations that a config asks for and joins them; no other place knows all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lipsync_edge.budget import Budget, make_budget
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
-from lipsync_edge.errors import AudioError
+from lipsync_edge.errors import BoardError, ConfigError
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion
 from lipsync_edge.servos import Board
@@ -33,8 +33,10 @@ def make_model(config: Config, clock: Clock) -> Model:
     if config.model.runtime == "dummy":
         from lipsync_edge.model.dummy import DummyModel
 
-        wait = lambda seconds: clock.sleep_until(clock.now() + seconds)  # noqa: E731
-        return DummyModel(faults=config.model.faults, sleep=wait)
+        return DummyModel(
+            faults=config.model.faults,
+            sleep=lambda seconds: clock.sleep_until(clock.now() + seconds),
+        )
     from lipsync_edge.model.tflite import TfliteModel, open_bundle
 
     return TfliteModel(open_bundle(config.model.bundle), runtime=config.model.runtime)
@@ -43,18 +45,26 @@ def make_model(config: Config, clock: Clock) -> Model:
 def make_board(config: Config, rig: Rig, clock: Clock) -> Board:
     """The board of the config, not yet opened. Raises BoardError where there is no bus."""
     driver = config.board.driver
-    if driver == "dummy":
-        from lipsync_edge.servos.dummy import DummyBoard
+    try:
+        if driver == "dummy":
+            from lipsync_edge.servos.dummy import DummyBoard
 
-        return DummyBoard(len(rig.slots), faults=config.board.faults, clock=clock)
-    from lipsync_edge.servos import pca9685
+            return DummyBoard(len(rig.slots), faults=config.board.faults, clock=clock)
+        return _pca9685(config, rig, clock, driver == "simulator")
+    except ValueError as error:
+        raise ConfigError([f"board.faults: {error}"]) from error
+
+
+def _pca9685(config: Config, rig: Rig, clock: Clock, simulated: bool) -> Board:
+    """The real driver, on the computer's bus or on a simulated one."""
+    from lipsync_edge.servos.pca9685 import Pca9685Board
 
     bus = None
-    if driver == "simulator" or (driver == "auto" and not pca9685.bus_present()):
+    if simulated or (config.board.driver == "auto" and not _a_board_answers(config)):
         from lipsync_edge.servos.registers import simulated_bus
 
         bus = simulated_bus(config.head.boards, faults=config.board.faults, clock=clock)
-    return pca9685.Pca9685Board(
+    return Pca9685Board(
         config.head.boards,
         rig.slots,
         pwm_hz=config.board.pwm_hz,
@@ -62,6 +72,21 @@ def make_board(config: Config, rig: Rig, clock: Clock) -> Board:
         i2c=bus,
         clock=clock,
     )
+
+
+def _a_board_answers(config: Config) -> bool:
+    """Whether one of the head's boards is there; a bus alone proves nothing (graphics cards)."""
+    from lipsync_edge.servos.pca9685 import bus_present, scan
+
+    wanted = {board.address for board in config.head.boards}
+    try:
+        found = bus_present() and any(a.is_board and a.address in wanted for a in scan())
+    except BoardError as error:
+        log.debug("no bus: %s", error)
+        found = False
+    if not found:
+        log.info("no servo board found: driving a simulated one (board.driver: auto)")
+    return found
 
 
 def make_stream(config: Config, clock: Clock, spawn: Spawn, rate_hz: int = 0) -> Stream:

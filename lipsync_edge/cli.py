@@ -100,7 +100,8 @@ def _add_choices(command: Parser) -> None:
 def _add_run(commands: Any) -> None:
     command = _command(
         commands, "run", _run, "make the head talk",
-        "lipsync-edge run robot.yaml\n         espeak-ng --stdout hello | lipsync-edge run --play -",
+        "lipsync-edge run robot.yaml\n"
+        "         espeak-ng --stdout hello | lipsync-edge run --play -",
     )  # fmt: skip
     command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
     command.add_argument("--play", metavar="FILE", help="sound file to speak, - for standard input")
@@ -242,11 +243,17 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _detach(arguments: argparse.Namespace) -> int:
     from lipsync_edge.servos.pca9685 import detach_all
 
-    boards = config.load(arguments.config).head.boards
-    addresses = [board.address for board in boards]
-    detach_all(None, addresses)
-    report = [f"0x{address:02x}" for address in addresses]
-    print(json.dumps({"detached": report}) if arguments.json else f"outputs off: {report}")
+    addresses = None  # every board that is found
+    if arguments.config:
+        try:
+            addresses = [board.address for board in config.load(arguments.config).head.boards]
+        except LipsyncError as error:  # the last thing that may keep outputs on is a typing error
+            print(f"warning: {error}\nSwitching off every board instead.", file=sys.stderr)
+    off = [f"0x{address:02x}" for address in detach_all(None, addresses)]
+    if arguments.json:
+        print(json.dumps({"detached": off}))
+    else:
+        print(f"outputs off: {', '.join(off) or 'no board found'}")
     return 0
 
 

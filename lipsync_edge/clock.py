@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Protocol
@@ -45,14 +46,16 @@ class VirtualClock:
 class Ticker:
     """Deadlines at a steady rate. Late means resync: a missed tick is dropped, never caught up."""
 
-    def __init__(self, period_s: float, start_s: float) -> None:
+    def __init__(self, period_s: float) -> None:
         self.period_s = period_s
         self.resyncs = 0
-        self._next_s = start_s
+        self._next_s = math.inf  # the first call sets the phase
 
     def advance(self, now_s: float) -> float:
         """The next deadline; where it passed more than a period ago, a new phase begins now."""
-        if now_s - self._next_s > self.period_s:
+        if math.isinf(self._next_s):
+            self._next_s = now_s
+        elif now_s - self._next_s > self.period_s:
             self.resyncs += 1
             self._next_s = now_s
         deadline_s = self._next_s

@@ -7,6 +7,7 @@ elsewhere, so that the same parts run in real time, in a virtual one, and as fas
 from __future__ import annotations
 
 import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.resample import Resampler, to_float
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.clock import Clock, Ticker
+from lipsync_edge.errors import ModelError
 from lipsync_edge.features import Features
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion
@@ -34,19 +36,18 @@ class Feeder:
         """``source`` must have the stream's rate."""
         self._source, self._ring = source, ring
         self._chunk = max(1, int(self.CHUNK_S * source.rate_hz))
-        self.fed_samples = 0
-        self.ended = False
 
     def step(self) -> bool:
         """Read what the ring has room for; False when nothing was to do (full, or at the end)."""
         room = min(self._ring.free, self._chunk)
-        if self.ended or room < self._chunk // 4:
+        if self._ring.ended or room < self._chunk // 4:
             return False
         samples = self._source.read(room)
-        self.ended = len(samples) == 0
+        if not len(samples):
+            self._ring.end()
+            return False
         self._ring.write(samples)
-        self.fed_samples += len(samples)
-        return not self.ended
+        return True
 
 
 class Analyzer:
@@ -97,6 +98,12 @@ class Analyzer:
         return len(rows)
 
     def _put(self, centre: float, pose: NDArray[np.float32]) -> None:
+        if pose.shape != (len(self._model.axes),):
+            raise ModelError(
+                f"The model {self._model.name} returned {pose.size} values for "
+                f"{len(self._model.axes)} axes.",
+                "Its bundle does not fit: take another one.",
+            )
         if centre < 0:  # the model has not seen its look-ahead yet
             return
         if np.isfinite(pose).all():
@@ -141,6 +148,7 @@ class Mover:
         self._last_s = now_s
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
+            self._gate.off()  # the horns are limp: nobody knows where they will be
         self._telemetry.ticks += 1
         self._telemetry.starved += step.starved
         self._telemetry.heard_s = max(self._telemetry.heard_s, heard_sample / self._motion.rate_hz)
@@ -184,7 +192,7 @@ class Pacer:
         self._courier, self._telemetry = courier, telemetry
         self._lookahead = lookahead_samples
         self._output_latency_s, self._trail_s = output_latency_s, trail_s
-        self._ticker = Ticker(period_s, clock.now())
+        self._ticker = Ticker(period_s)
 
     def step(self) -> None:
         """Wait for the next tick and move; a late tick moves to where the sound is by then."""
@@ -192,6 +200,7 @@ class Pacer:
         self._clock.sleep_until(deadline_s)
         now_s = self._clock.now()
         late_s = now_s - deadline_s
+        self._courier.drain_stamps(self._sample_clock.observe)
         heard = self.heard_sample(now_s)
         self._mover.tick(heard, now_s)
         self._measure(late_s, heard)

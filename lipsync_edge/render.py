@@ -1,8 +1,8 @@
 """`render`: a sound file becomes a table of poses and pulses, as fast as the machine can.
 
-The same chain as `run`, with the sound device replaced by arithmetic: at every tick the analyzer has
-heard what a real stream would have delivered by then. Hence the table does not depend on the machine,
-on its load, or on the size of the chunks that the file is read in.
+The same chain as `run`, with the sound device replaced by arithmetic: at every tick the analyzer
+has heard what a real stream would have delivered by then. Hence the table does not depend on the
+machine, on its load, or on the size of the chunks that the file is read in.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Pump:
 def rows(config: Config, source: Source, chunk: int = 4096) -> Iterator[list[str]]:
     """The table: a row of column names, then one row per mover tick.
 
-    ``time_s``: the moment of the sound that is heard; ``pose.AXIS``: what the mouth is to show then;
-    ``width_us.SERVO``: the pulse that is commanded then (early by the servo's lag).
+    ``time_s``: the moment of the sound that is heard; ``pose.AXIS``: what the mouth is to show
+    then; ``width_us.SERVO``: the pulse that is commanded then (early by the servo's lag).
     """
     clock, telemetry = VirtualClock(), Telemetry()
     model = make_model(config, clock)
@@ -99,8 +99,8 @@ def render(
 ) -> tuple[int, float, bool]:
     """Write the table to the file ``out`` (``-``: standard output).
 
-    Returns the number of rows, the time of the last one in seconds, and False where Ctrl-C ended it:
-    then the rows so far are kept. On an error nothing is left behind.
+    Returns the number of rows, the time of the last one in seconds, and False where Ctrl-C ended
+    it: then the rows so far are kept. On an error nothing is left behind.
     """
     n_rows, last_s, complete = 0, 0.0, True
     with _output(out) as file:

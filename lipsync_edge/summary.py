@@ -10,7 +10,6 @@ from lipsync_edge.audio import Stream
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.budget import Budget
 from lipsync_edge.config import Config
-from lipsync_edge.model import Model
 from lipsync_edge.servos import Board
 from lipsync_edge.system import peak_rss_mb
 from lipsync_edge.telemetry import Series, Telemetry

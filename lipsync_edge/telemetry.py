@@ -1,4 +1,4 @@
-"""What the program knows of its own health: counters and distributions, read by whoever shows them."""
+"""What the program knows of its own health: counters and distributions, for whoever shows them."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_edge.clock import Clock, MonotonicClock
-from lipsync_edge.head import Head
 from lipsync_edge.face import mouth_shape
+from lipsync_edge.head import Head
 from lipsync_edge.telemetry import Scene
 
 # Bit of each dot of a braille character, by row (4) and column (2): Unicode 15, U+2800.

@@ -16,7 +16,7 @@ from lipsync_edge.options import BoardSpec as BoardSpec
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a servo is plugged in: which board (index into the boards) and which channel (0..15)."""
+    """Where a servo is plugged in: the board (index into the boards) and its channel (0..15)."""
 
     board: int
     channel: int

@@ -1,0 +1,133 @@
+"""The command line as a maker uses it: exit codes, sentences, no tracebacks."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from lipsync_edge.cli import SAMPLE, main
+
+COMMANDS = ("run", "render", "check", "devices", "doctor", "detach", "config")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    return code, out, err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert f"Example: lipsync-edge {command}" in out
+
+
+def test_bad_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "fly")[0] == 2
+    assert run(capsys, "render")[0] == 2
+    assert run(capsys)[0] == 2
+
+
+def test_check_prints_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "check")
+    assert code == 0
+    assert "model delay" in out
+    code, out, _ = run(capsys, "check", "--json", "--lookahead-ms", "0")
+    report = json.loads(out)
+    assert code == 0
+    assert report["trail_ms"] == pytest.approx(sum(report["budget_ms"].values()))
+
+
+def test_config_prints_what_loads_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "config", "--head", "jaw", "--lookahead-ms", "120")
+    assert code == 0
+    (tmp_path / "full.yaml").write_text(out)
+    again = run(capsys, "config", str(tmp_path / "full.yaml"))
+    assert again[:2] == (0, out)
+
+
+def test_a_bad_config_is_2_with_file_and_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text("audio:\n  lookahead_ms: 9999\n  frames_per_bufer: 256\n")
+    code, _, err = run(capsys, "check", str(path))
+    assert code == 2
+    assert f"{path}:2: audio.lookahead_ms" in err
+    assert "frames_per_buffer" in err  # did you mean
+
+
+def test_set_without_a_value_is_2(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "check", "--set", "motion.rate_hz")
+    assert code == 2
+    assert "KEY=VALUE" in err
+
+
+def test_devices_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "devices", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert "mouth" in found["models"]
+    assert {"jaw", "jaw-lips", "mouth10", "face26"} <= set(found["heads"])
+
+
+def test_doctor_names_a_remedy_for_each_problem(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "doctor", "--json", "--set", "board.driver=simulator")
+    findings = json.loads(out)
+    assert {"machine", "config", "model", "latency", "servo board"} <= {f["name"] for f in findings}
+    assert code == (0 if all(f["ok"] for f in findings) else 1)
+    assert all(f["ok"] or f["remedy"] for f in findings)
+
+
+def test_run_without_hardware_ends_with_a_summary(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(
+        capsys, "run", "--json", "--set", "audio.driver=dummy", "--set", "board.driver=simulator",
+        "--for", "1",
+    )  # fmt: skip
+    report = json.loads(out)
+    assert code == 0, err
+    assert report["mover"]["ticks"] > 10
+    assert report["sound"]["blocks"] > 10
+    assert report["analyzer"]["hops"] > 10
+    assert report["board"]["failures"] == 0
+
+
+def test_render_writes_the_table(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "hello.csv"
+    code, text, _ = run(capsys, "render", str(SAMPLE), "-o", str(out), "--head", "jaw", "--json")
+    assert code == 0
+    with out.open() as file:
+        rows = list(csv.DictReader(file))
+    assert json.loads(text)["rows"] == len(rows) == 350  # 6.99 s at 50 Hz: 0 to 6.98
+    assert float(rows[-1]["time_s"]) == pytest.approx(6.98)
+    assert "pose.jawOpen" in rows[0]
+    widths = [float(row["width_us.jaw"]) for row in rows]
+    assert max(widths) - min(widths) > 100, "the jaw moves"
+    assert widths[0] == pytest.approx(min(widths), abs=15), "and rests in silence"
+
+
+def test_render_leaves_nothing_behind_on_an_error(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bad = tmp_path / "song.wav"
+    bad.write_bytes(b"ID3\x04" + bytes(2000))
+    code, _, err = run(capsys, "render", str(bad), "-o", str(tmp_path / "out.csv"))
+    assert code == 1
+    assert "song.wav" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["song.wav"]
+
+
+def test_render_into_a_missing_folder_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = run(capsys, "render", str(SAMPLE), "-o", str(tmp_path / "no" / "out.csv"))
+    assert code == 2
+    assert "cannot be written" in err

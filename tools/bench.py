@@ -1,0 +1,176 @@
+"""What the robot's work costs: per hop, per tick, at start, in memory.
+
+Medians and p99 over many rounds on the shipped sample and the shipped model; the machine may be
+busy, so compare figures of one run only.
+
+    python -m lipsync_tools.bench [--json] [--head mouth10]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lipsync_edge import config
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.resample import Resampler, to_float
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.audio.wav import open_source
+from lipsync_edge.build import make_board, make_model
+from lipsync_edge.cli import SAMPLE
+from lipsync_edge.clock import Bell, MonotonicClock
+from lipsync_edge.features import Features
+from lipsync_edge.motion import Motion
+from lipsync_edge.servos.gate import Gate
+from lipsync_edge.servos.rig import Rig
+from lipsync_edge.timeline import Timeline, TimelineSpec
+
+STREAM_HZ = 48_000
+
+
+def timed(rounds: int, work: Callable[[int], Any], warm_up: int = 50) -> dict[str, float]:
+    """Median and p99 of ``work(k)`` in microseconds."""
+    for k in range(warm_up):
+        work(k)
+    spent = np.zeros(rounds)
+    for k in range(rounds):
+        begun = time.perf_counter_ns()
+        work(warm_up + k)
+        spent[k] = time.perf_counter_ns() - begun
+    return {
+        "p50_us": float(np.percentile(spent, 50)) / 1e3,
+        "p99_us": float(np.percentile(spent, 99)) / 1e3,
+    }
+
+
+def sound() -> np.ndarray[Any, np.dtype[np.int16]]:
+    """The shipped sample, once."""
+    source = open_source(str(SAMPLE))
+    parts = []
+    while len(part := source.read(65536)):
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def measure_parts(head: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Cost of each part on the way, each alone."""
+    settings = config.load(None, [("board.driver", "simulator")], head=head)
+    clock = MonotonicClock()
+    model = make_model(settings, clock)
+    rig = Rig(settings.head, model.axes)
+    board = make_board(settings, rig, clock)
+    board.open()
+    spec = model.spec
+    features = Features(spec)
+    samples = to_float(sound())
+    frames = [
+        samples[k : k + spec.frame_length]
+        for k in range(0, len(samples) - spec.frame_length, spec.hop_length)
+    ]
+    rows = [features.frame(frame).copy() for frame in frames]
+    poses = [model.step(row).copy() for row in rows]
+    timeline = Timeline(TimelineSpec(len(model.axes), spec.hop_s * STREAM_HZ, 4e3, 1e4))
+    motion, gate = Motion(rig, STREAM_HZ), Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
+    n, hop = len(frames), spec.hop_s * STREAM_HZ
+    step = motion.step(0.0, timeline)
+
+    def decode(k: int) -> None:
+        if np.isfinite(poses[k % n]).all():
+            timeline.put(k * hop, poses[k % n])
+
+    result = {
+        "features": timed(rounds, lambda k: features.frame(frames[k % n])),
+        "inference": timed(rounds, lambda k: model.step(rows[k % n])),
+        "decode": timed(rounds, decode),
+    }
+    newest = timeline.newest
+    widths = [motion.step(newest - 50 * hop + k * hop / 4, timeline).widths_us for k in range(200)]
+    result["motion"] = timed(rounds, lambda k: motion.step(newest - (k % 200) * hop / 4, timeline))
+    result["gate"] = timed(rounds, lambda k: gate.pass_(widths[k % 200], 0.02))
+    result["board"] = timed(rounds, lambda k: board.write(widths[k % 200]))
+    board.close()
+    result |= measure_audio(rounds)
+    assert not step.starved
+    return result
+
+
+def measure_audio(rounds: int) -> dict[str, dict[str, float]]:
+    """Cost of the callback's courier per block, and of the resampler per hop."""
+    ring, out = Ring(STREAM_HZ), np.zeros(256, np.int16)
+    block = np.arange(256, dtype=np.int16)
+    courier = BlockCourier(ring, Bell(), int(0.2 * STREAM_HZ), None)
+    resampler = Resampler(STREAM_HZ, 16_000)
+    hop = np.zeros(480, np.float32)
+    return {
+        "resampler": timed(rounds, lambda k: resampler.push(hop)),
+        "callback": timed(rounds, lambda k: courier.carry(block, out, k * 0.005, 0.01, False)),
+    }
+
+
+def wall_s(arguments: list[str], rounds: int = 5) -> float:
+    """Median wall time of ``python ARGUMENTS`` in seconds."""
+    spent = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        spent.append(time.perf_counter() - begun)
+    return statistics.median(spent)
+
+
+def measure_start(head: str, rounds: int = 3) -> dict[str, float]:
+    """Import time, and start to ready and memory of a real `lipsync-edge run`, medians."""
+    run = [sys.executable, "-m", "lipsync_edge", "run", "--json", "--head", head, "--for", "2"]
+    run += ["--set", "audio.driver=dummy", "--set", "board.driver=simulator"]
+    reports = [
+        json.loads(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+        for _ in range(rounds)
+    ]
+    bare_s = wall_s(["-c", "pass"])
+    return {
+        "import_s": wall_s(["-c", "import lipsync_edge.app"]) - bare_s,
+        "ready_s": statistics.median(report["ready_s"] for report in reports),
+        "peak_rss_mb": statistics.median(report["peak_rss_mb"] for report in reports),
+    }
+
+
+def main() -> int:
+    """Print the table or JSON."""
+    parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--head", default="mouth10", help="head profile (default: mouth10)")
+    parser.add_argument("--rounds", type=int, default=3000, help="rounds per part")
+    arguments = parser.parse_args()
+    parts = measure_parts(arguments.head, arguments.rounds)
+    start = measure_start(arguments.head)
+    per_hop = ("resampler", "features", "inference", "decode")
+    per_tick = ("motion", "gate", "board")
+    hop_us = sum(parts[name]["p50_us"] for name in per_hop)
+    tick_us = sum(parts[name]["p50_us"] for name in per_tick)
+    callback_us = parts["callback"]["p50_us"]
+    load = hop_us / 10_000 + tick_us / 20_000 + callback_us / (256 / STREAM_HZ * 1e6)
+    report = {"head": arguments.head, "parts": parts, "hop_us": hop_us, "tick_us": tick_us,
+              "load_of_one_core": load, **start}  # fmt: skip
+    if arguments.json:
+        print(json.dumps(report, indent=2))
+        return 0
+    print(f"{'part':<12}{'p50 us':>10}{'p99 us':>10}   runs every")
+    period = dict.fromkeys(per_hop, "hop (10 ms)") | dict.fromkeys(per_tick, "tick (20 ms)")
+    for name, figures in parts.items():
+        every = period.get(name, "block (256 samples)")
+        print(f"{name:<12}{figures['p50_us']:>10.1f}{figures['p99_us']:>10.1f}   {every}")
+    print(f"all together: {100 * load:.1f} % of one core (head {arguments.head})")
+    print(f"import {start['import_s']:.2f} s, start to ready {start['ready_s']:.2f} s, "
+          f"peak memory {start['peak_rss_mb']:.0f} MB")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
