@@ -35,7 +35,7 @@ class FeatureSpec:
     high_hz: float = 7600.0
     preemphasis: float = 0.97
     range_db: float = 60.0
-    level_floor_db: float = -60.0
+    level_floor_db: float = -66.0
     level_release_db_per_s: float = 6.0
 
     def digest(self) -> str:
@@ -50,8 +50,8 @@ class FeatureSpec:
 
 def mel_filters(spec: FeatureSpec) -> NDArray[np.float64]:
     """Triangular mel filters, shape (n_fft // 2 + 1, n_mels), each with a sum of 1."""
-    mel = 2595.0 * np.log10(1.0 + np.array([spec.low_hz, spec.high_hz]) / 700.0)
-    edges_hz = 700.0 * (10.0 ** (np.linspace(*mel, spec.n_mels + 2) / 2595.0) - 1.0)
+    low, high = 2595.0 * np.log10(1.0 + np.array([spec.low_hz, spec.high_hz]) / 700.0)
+    edges_hz = 700.0 * (10.0 ** (np.linspace(low, high, spec.n_mels + 2) / 2595.0) - 1.0)
     bins_hz = np.arange(spec.n_fft // 2 + 1) * spec.sample_rate_hz / spec.n_fft
     rise = (bins_hz[:, None] - edges_hz[:-2]) / (edges_hz[1:-1] - edges_hz[:-2])
     fall = (edges_hz[2:] - bins_hz[:, None]) / (edges_hz[2:] - edges_hz[1:-1])
@@ -65,7 +65,7 @@ def mel_filters(spec: FeatureSpec) -> NDArray[np.float64]:
 
 
 class Features:
-    """Turns samples into feature vectors, frame by frame, with preallocated work space."""
+    """Turns samples into feature vectors, frame by frame, in work space that is allocated once."""
 
     def __init__(self, spec: FeatureSpec | None = None) -> None:
         self.spec = spec or FeatureSpec()
@@ -75,6 +75,7 @@ class Features:
         window = np.hanning(self.spec.frame_length + 1)[:-1]
         self._window = window / (window.sum() / 2.0)
         self._padded = np.zeros(self.spec.n_fft)
+        self._power = np.zeros(self.spec.n_fft // 2 + 1)
         self._level_db = self.spec.level_floor_db
 
     def reset(self, at_sample: int = 0) -> None:
@@ -83,18 +84,28 @@ class Features:
         self._level_db = self.spec.level_floor_db
 
     def push(self, samples: NDArray[np.float32]) -> list[tuple[int, NDArray[np.float32]]]:
-        """Take (n,) samples in -1..1; return ``(at_sample of the frame, features (n_mels,))``."""
-        return [(at_sample, self.frame(frame)) for at_sample, frame in self._framer.push(samples)]
+        """Take (n,) samples in -1..1; return ``(at_sample of the frame, features (n_mels,))``.
 
-    def frame(self, frame: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features of the next frame, shape (n_mels,), 0 (range_db under the level) to 1 (at it)."""
+        What is no number counts as silence, what is out of range as its limit: one bad sample must
+        not spoil the level for the seconds that it takes to fall.
+        """
+        clean = np.clip(np.where(np.isfinite(samples), samples, np.float32(0)), -1.0, 1.0)
+        frames = self._framer.push(clean)
+        return [(at_sample, self.relative(self.mel_db(frame))) for at_sample, frame in frames]
+
+    def mel_db(self, frame: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Mel spectrum of one frame (frame_length,), shape (n_mels,), in dB under full scale."""
         spec, x = self.spec, self._padded
         x[: spec.frame_length] = frame
         x[1 : spec.frame_length] -= spec.preemphasis * frame[:-1]
         x[: spec.frame_length] *= self._window
         spectrum = np.fft.rfft(x)
-        power = spectrum.real**2 + spectrum.imag**2
-        mel_db = 10.0 * np.log10(power @ self._filters + 1e-14)
+        np.add(spectrum.real**2, spectrum.imag**2, out=self._power)
+        return np.asarray(10.0 * np.log10(self._power @ self._filters + 1e-14))
+
+    def relative(self, mel_db: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Features of the next frame (n_mels,): 0 is range_db under the level or less, 1 at it."""
+        spec = self.spec
         fallen_db = self._level_db - spec.level_release_db_per_s * spec.hop_s
         self._level_db = max(float(mel_db.max()), fallen_db, spec.level_floor_db)
         relative = 1.0 + (mel_db - self._level_db) / spec.range_db
