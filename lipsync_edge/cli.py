@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from lipsync_edge import __version__, config
 from lipsync_edge.errors import LipsyncError, UsageError
+from lipsync_edge.system import hide_library_chatter
 
 SAMPLE = Path(__file__).parent / "samples" / "hello.wav"
 
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every error becomes a sentence on stderr and an exit code."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
+    _log_to_stderr()
     try:
         return int(arguments.command(arguments))
     except LipsyncError as error:
@@ -45,6 +46,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _log_to_stderr() -> None:
+    form = "%(levelname)s: %(message)s"
+    logging.basicConfig(format=form, level=logging.getLogger().level, force=True)
 
 
 def _parser() -> Parser:
@@ -156,6 +162,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from lipsync_edge.view import make_view
 
     loaded = _load(arguments, arguments.config)
+    if loaded.log.level != "debug":
+        hide_library_chatter()
+        _log_to_stderr()
     play = arguments.play or (None if loaded.audio.input else str(SAMPLE))
     source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
     view = make_view("none" if arguments.json else arguments.ui, loaded.head)

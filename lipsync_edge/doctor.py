@@ -47,7 +47,7 @@ def devices_text(found: dict[str, Any]) -> str:
     """The same as lines for people."""
     lines = ["sound devices"]
     lines += [
-        f"  {d['name']}: {d['inputs']} in, {d['outputs']} out, {d['rate_hz']} Hz"
+        f"  {d['name']}: {d['n_inputs']} in, {d['n_outputs']} out, {d['native_hz']} Hz"
         for d in _listed(found["sound"], lines)
     ] or ["  none"]
     lines.append("servo boards on the I2C bus")
@@ -74,7 +74,7 @@ def _or_error(look: Callable[[], Any]) -> Any:
 def _sound() -> list[dict[str, Any]]:
     from lipsync_edge.audio.portaudio import list_devices
 
-    return [vars(device) for device in list_devices()]
+    return [device.as_dict() for device in list_devices()]
 
 
 def _boards() -> list[dict[str, Any]]:
@@ -137,24 +137,24 @@ def _model(config: Config) -> Iterator[Finding]:
 
 
 def _output(config: Config) -> Iterator[Finding]:
-    from lipsync_edge.audio.portaudio import find_device, list_devices
+    from lipsync_edge.audio.portaudio import find, list_devices
 
     if config.audio.driver == "dummy":
         yield Finding("sound", True, "the null sink, as the config asks (audio.driver: dummy)")
         return
     known = list_devices()
-    if not any(device.outputs for device in known):
+    if not any(device.n_outputs for device in known):
         remedy = "plug in a USB sound card, or enable the overlay of your I2S card; then aplay -l"
         yield Finding("sound", False, "no playback device found", remedy)
         return
-    output = find_device(config.audio.output, known, capture=False)
-    yield Finding("sound", True, f"plays to {output.name} at {output.rate_hz} Hz")
+    output = find(known, config.audio.output, playing=True)
+    yield Finding("sound", True, f"plays to {output.name} at {output.native_hz} Hz")
     if "bcm2835" in output.name:
         yield Finding("sound quality", False, "the Pi's own jack reports its delay coarsely",
                       "use a USB or I2S sound card")  # fmt: skip
     if config.audio.input:
-        source = find_device(config.audio.input, known, capture=True)
-        yield Finding("microphone", True, f"hears {source.name} at {source.rate_hz} Hz")
+        source = find(known, config.audio.input, playing=False)
+        yield Finding("microphone", True, f"hears {source.name} at {source.native_hz} Hz")
 
 
 def _bus(config: Config) -> Iterator[Finding]:

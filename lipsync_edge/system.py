@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 
@@ -30,3 +31,19 @@ def age_s() -> float:
     except OSError:
         return float("nan")
     return uptime_s - int(fields[22 - 3]) / os.sysconf("SC_CLK_TCK")
+
+
+def hide_library_chatter() -> None:
+    """From here on, what C libraries write to standard error is lost; what we write is not.
+
+    ALSA and PortAudio print every underrun and every device that is not there. We count the former
+    and name the latter ourselves.
+    """
+    try:
+        own = os.fdopen(os.dup(2), "w", buffering=1)
+        silent = os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # a service without standard error
+        return
+    os.dup2(silent, 2)
+    os.close(silent)
+    sys.stderr = own
