@@ -174,7 +174,8 @@ class Robot:
         telemetry, board = self._telemetry, self._board.health()
         return (
             f"{telemetry.heard_s:6.1f} s  xruns {self._courier.xruns}  "
-            f"starved {telemetry.starved}  late {telemetry.late}  board {'ok' if board.ok else board.message}"
+            f"starved {telemetry.starved}  late {telemetry.late}  "
+            f"board {'ok' if board.ok else board.message}"
         )
 
     def _summary(self) -> Summary:

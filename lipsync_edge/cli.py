@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from lipsync_edge import __version__, config
 from lipsync_edge.errors import LipsyncError, UsageError
-from lipsync_edge.system import hide_library_chatter
+from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
 SAMPLE = Path(__file__).parent / "samples" / "hello.wav"
 
@@ -189,7 +189,8 @@ def _render(arguments: argparse.Namespace) -> int:
     for warning in source.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.json:
-        report = {"rows": n_rows, "last_time_s": last_s, "complete": complete}
+        report = {"rows": n_rows, "last_time_s": last_s, "complete": complete,
+                  "peak_rss_mb": round(peak_rss_mb(), 1)}  # fmt: skip
         print(json.dumps(report), file=sys.stderr if arguments.output == "-" else sys.stdout)
     if not complete:
         print(f"stopped after {last_s:.2f} s; the rows so far are kept.", file=sys.stderr)

@@ -54,20 +54,21 @@ class Summary:
         late, hop, offset = mover["late_ms"], analyzer["hop_ms"], self.sync["offset_ms"]
         lines = [
             f"{'stopped' if self.failed else 'ended'}: {self.reason}",
-            f"  {'heard':<10}{self.heard_s:.1f} s with head {self.head}, model {self.model}; "
-            f"ready after {self.ready_s:.2f} s, {self.peak_rss_mb:.0f} MB",
-            f"  {'sound':<10}{sound['device']}, {sound['rate_hz']} Hz, {sound['block']} samples: "
-            f"{sound['blocks']} blocks, {sound['xruns']} xruns, {sound['underruns']} underruns, "
-            f"{sound['callback_errors']} callback errors, {sound['lost']} times lost",
-            f"  {'analyzer':<10}{analyzer['hops']} hops, {_spread(hop)} each (budget "
-            f"{analyzer['budget_ms']:.0f} ms), {analyzer['gaps']} gaps, "
+            f"  heard     {self.heard_s:.1f} s, head {self.head}, model {self.model}",
+            f"            ready after {self.ready_s:.2f} s, {self.peak_rss_mb:.0f} MB",
+            f"  sound     {sound['device']}, {sound['rate_hz']} Hz, {sound['blocks']} blocks of "
+            f"{sound['block']}: {sound['xruns']} xruns,",
+            f"            {sound['underruns']} underruns, {sound['callback_errors']} callback "
+            f"errors, {sound['lost']} times lost",
+            f"  analyzer  {analyzer['hops']} hops, {analyzer['gaps']} gaps, "
             f"{analyzer['refused_poses']} poses refused",
-            f"  {'mover':<10}{mover['ticks']} ticks at {mover['rate_hz']:g} Hz: "
-            f"{mover['starved']} starved, {mover['late']} late ({_spread(late)} after the "
-            f"deadline), {mover['resyncs']} resyncs",
-            f"  {'board':<10}{board['name']}: {board['writes']} updates, {board['nacks']} NACKs, "
-            f"{board['failures']} failures; outputs off",
-            f"  {'sync':<10}mouth minus sound {_spread(offset)} (+ = mouth late)",
+            f"            {_spread(hop)} a hop (declared: {analyzer['budget_ms']:g} ms)",
+            f"  mover     {mover['ticks']} ticks at {mover['rate_hz']:g} Hz: {mover['starved']} "
+            f"starved, {mover['late']} late, {mover['resyncs']} resyncs",
+            f"            {_spread(late)} after the deadline",
+            f"  board     {board['name']}: {board['writes']} updates,",
+            f"            {board['nacks']} NACKs, {board['failures']} failures; outputs off",
+            f"  sync      mouth minus sound {_spread(offset)} (+ = late)",
             "  latency budget",
             *("  " + line for line in self.budget.table().splitlines()),
         ]
@@ -77,7 +78,7 @@ class Summary:
 def _spread(ms: dict[str, float | None]) -> str:
     if ms["p50"] is None:
         return "not measured"
-    return f"{ms['p50']:.2f} ms p50, {ms['p99']:.2f} p99, {ms['max']:.2f} max"
+    return f"{ms['p50']:.2f} / {ms['p99']:.2f} / {ms['max']:.2f} ms (p50 / p99 / max)"
 
 
 def summarize(

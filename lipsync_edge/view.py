@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
@@ -54,6 +55,7 @@ class FaceView:
     """Draws one picture over the other; leaves the terminal as it was."""
 
     ROWS, COLUMNS = 12, 46
+    NARROWEST = 26  # a name, a pulse, and the spaces between them
 
     def __init__(self, limits_us: Mapping[str, tuple[float, float]], out: TextIO = sys.stdout):
         self._limits_us, self._out = limits_us, out
@@ -61,13 +63,16 @@ class FaceView:
 
     def draw(self, scene: Scene) -> None:
         """Show the pose, the pulses, and the line of health below."""
+        room = shutil.get_terminal_size().columns - self.COLUMNS - 3
+        names = list(self._limits_us)
+        n_columns = 1 if len(names) <= self.ROWS or room < 2 * self.NARROWEST else 2
+        width = max(4, min(16, room // n_columns - self.NARROWEST))
         widths_us = scene.snapshot.widths_us
         mouth = braille(mouth_dots(scene.snapshot.pose, 4 * self.ROWS, 2 * self.COLUMNS))
-        bars = [self._bar(name, widths_us.get(name, np.nan)) for name in self._limits_us]
-        n_lines = max(len(mouth), (len(bars) + 1) // 2 if len(bars) > self.ROWS else len(bars))
-        columns = [bars[k::n_lines] for k in range(n_lines)]
+        bars = [self._bar(name, widths_us.get(name, np.nan), width) for name in names]
+        n_lines = max(len(mouth), -(-len(bars) // n_columns))
         lines = [
-            f" {mouth[k] if k < len(mouth) else ' ' * self.COLUMNS}  {'  '.join(columns[k])}"
+            f" {mouth[k] if k < len(mouth) else ' ' * self.COLUMNS}  {' '.join(bars[k::n_lines])}"
             for k in range(n_lines)
         ]
         self._print([*lines, "", f" {scene.health}"])
@@ -78,11 +83,11 @@ class FaceView:
             self._out.write(SHOW)
             self._out.flush()
 
-    def _bar(self, name: str, width_us: float) -> str:
+    def _bar(self, name: str, width_us: float, width: int) -> str:
         low, high = self._limits_us[name]
         if np.isnan(width_us):
-            return f"{name:<15}{'off':>8}{'':>18}"
-        return f"{name:<15}{width_us:5.0f} us {bar((width_us - low) / (high - low))}"
+            return f"{name:<16} {'off':>7} {'':{width}}"
+        return f"{name:<16} {width_us:4.0f} us {bar((width_us - low) / (high - low), width)}"
 
     def _print(self, lines: Sequence[str]) -> None:
         back = HOME.format(self._lines) if self._lines else HIDE

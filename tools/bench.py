@@ -75,11 +75,12 @@ def measure_parts(head: str, rounds: int) -> dict[str, dict[str, float]]:
         samples[k : k + spec.frame_length]
         for k in range(0, len(samples) - spec.frame_length, spec.hop_length)
     ]
-    rows = [features.frame(frame).copy() for frame in frames]
+    rows = [features.relative(features.mel_db(frame)) for frame in frames]
     poses = [model.step(row).copy() for row in rows]
     timeline = Timeline(TimelineSpec(len(model.axes), spec.hop_s * STREAM_HZ, 4e3, 1e4))
     motion, gate = Motion(rig, STREAM_HZ), Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     n, hop = len(frames), spec.hop_s * STREAM_HZ
+    blocks = [frame[: spec.hop_length] for frame in frames]
     step = motion.step(0.0, timeline)
 
     def decode(k: int) -> None:
@@ -87,7 +88,7 @@ def measure_parts(head: str, rounds: int) -> dict[str, dict[str, float]]:
             timeline.put(k * hop, poses[k % n])
 
     result = {
-        "features": timed(rounds, lambda k: features.frame(frames[k % n])),
+        "features": timed(rounds, lambda k: features.push(blocks[k % n])),
         "inference": timed(rounds, lambda k: model.step(rows[k % n])),
         "decode": timed(rounds, decode),
     }
