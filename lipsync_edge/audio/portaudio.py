@@ -1,0 +1,396 @@
+"""The sound card, through PyAudio (PortAudio) in callback mode, 16 bit.
+
+PyAudio raises an exception of the callback in the main thread, at a random place, and ends the
+stream when a block is too short. Hence everything is caught here and told by a flag, and every
+block has its full length. PortAudio knows the devices that were there when it was initialised: to
+see one that was plugged in again, stop the stream and make a new one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from lipsync_edge.audio import Courier, Samples
+from lipsync_edge.clock import Clock
+from lipsync_edge.errors import AudioError
+from lipsync_edge.options import AudioOptions
+
+USUAL_RATES = (48_000, 44_100, 16_000)
+LISTED_RATES = (8_000, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000)
+PA_DEVICE_UNAVAILABLE = -9985
+ALSA_CONF = "/usr/share/alsa/alsa.conf"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A sound device as PortAudio lists it. ``rates_hz``: those that it can be opened at."""
+
+    index: int
+    name: str
+    n_inputs: int
+    n_outputs: int
+    native_hz: int
+    is_default_input: bool = False
+    is_default_output: bool = False
+    rates_hz: tuple[int, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide what C libraries write to standard error: ALSA and JACK report what is not there.
+
+    For the whole process, so use it briefly, in one thread at a time.
+    """
+    os.environ.setdefault("JACK_NO_START_SERVER", "1")
+    try:
+        saved = os.dup(2)
+    except OSError:  # a service without standard error
+        yield
+        return
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def _pyaudio() -> Any:
+    try:
+        import pyaudio
+    except ImportError:
+        raise AudioError(
+            "PyAudio is not installed.",
+            "Install it with: sudo apt install portaudio19-dev gcc && pip install pyaudio",
+        ) from None
+    return pyaudio
+
+
+def _initialize() -> Any:
+    library = _pyaudio()
+    confs = os.environ.get("ALSA_CONFIG_PATH", ALSA_CONF)
+    # Without one, PortAudio would abort the whole program.
+    if sys.platform == "linux" and not any(Path(c).exists() for c in confs.split(":")):
+        raise AudioError(
+            f"ALSA, the system's sound, is not configured: {confs} is missing.",
+            "Install it with: sudo apt install libasound2-data",
+        )
+    try:
+        with quiet():
+            return library.PyAudio()
+    except OSError as error:
+        raise AudioError(f"PortAudio does not start: {error}.") from error
+
+
+def _scan(host: Any) -> list[Device]:
+    defaults = []
+    for default in (host.get_default_input_device_info, host.get_default_output_device_info):
+        index = -1
+        with suppress(OSError):  # there is none
+            index = default()["index"]
+        defaults.append(index)
+    devices = []
+    for k in range(host.get_device_count()):
+        info = host.get_device_info_by_index(k)
+        devices.append(
+            Device(
+                index=k,
+                name=info["name"],
+                n_inputs=info["maxInputChannels"],
+                n_outputs=info["maxOutputChannels"],
+                native_hz=round(info["defaultSampleRate"]),
+                is_default_input=k == defaults[0],
+                is_default_output=k == defaults[1],
+            )
+        )
+    return devices
+
+
+def list_devices() -> list[Device]:
+    """Every sound device with its rates. A second or so on a real machine.
+
+    While a stream is open in this process, the list is as old as the stream. Raises AudioError.
+    """
+    host = _initialize()
+    try:
+        with quiet():
+            return [
+                Device(**{**device.as_dict(), "rates_hz": _rates(host, device)})
+                for device in _scan(host)
+            ]
+    finally:
+        host.terminate()
+
+
+def has_output() -> bool:
+    """Whether there is any device that plays."""
+    try:
+        host = _initialize()
+    except AudioError:
+        return False
+    try:
+        return any(device.n_outputs for device in _scan(host))
+    finally:
+        host.terminate()
+
+
+def _rates(host: Any, device: Device) -> tuple[int, ...]:
+    ways = (("output", device.n_outputs), ("input", device.n_inputs))
+    rates_hz = (_rates_one_way(host, device, way, min(2, most)) for way, most in ways if most)
+    return next(filter(None, rates_hz), ())
+
+
+def _rates_one_way(host: Any, device: Device, way: str, n_channels: int) -> tuple[int, ...]:
+    wanted = {f"{way}_device": device.index, f"{way}_channels": n_channels,
+              f"{way}_format": _pyaudio().paInt16}  # fmt: skip
+    found = []
+    for rate_hz in LISTED_RATES:
+        with suppress(ValueError):  # so it says no
+            if host.is_format_supported(rate_hz, **wanted):
+                found.append(rate_hz)
+    return tuple(found)
+
+
+def find(devices: list[Device], name: str, playing: bool) -> Device:
+    """The device called ``name``: exactly so, or the only one whose name contains it.
+
+    ``default`` is the host's default. Raises AudioError that lists the names there are.
+    """
+    word = "play" if playing else "record"
+    usable = [d for d in devices if (d.n_outputs if playing else d.n_inputs)]
+    if not usable:
+        raise AudioError(
+            f"no sound device that can {word} was found.",
+            "Plug one in and look with: lipsync-edge devices. Without one, set audio.driver: dummy",
+        )
+    if name == "default":
+        chosen = [d for d in usable if (d.is_default_output if playing else d.is_default_input)]
+        return (chosen or usable)[0]
+    exact = [d for d in usable if d.name == name]
+    matching = exact or [d for d in usable if name.lower() in d.name.lower()]
+    if exact or len(matching) == 1:
+        return matching[0]
+    names = [d.name for d in matching or usable]
+    if matching:
+        reason = f"{len(matching)} sound devices match {name!r}"
+    else:
+        close = difflib.get_close_matches(name.lower(), {n.lower(): n for n in names}, 1, 0.4)
+        hint = next((f" (did you mean {n!r}?)" for n in names if n.lower() in close), "")
+        reason = f"no sound device that can {word} is called {name!r}{hint}"
+    raise AudioError(f"{reason}.", "There are: " + ", ".join(repr(n) for n in names))
+
+
+class Catcher:
+    """Keeps an exception instead of letting it out; made once, so that nothing is allocated."""
+
+    def __init__(self) -> None:
+        self.caught = ""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is not None:
+            self.caught = f"{type(error).__name__}: {error}"
+        return True
+
+
+class PortAudioStream:
+    """A :class:`lipsync_edge.audio.Stream` on real sound devices, chosen by name, mono.
+
+    A device that has no mono is opened with as few channels as it takes: all of them play the
+    same, and what they record is averaged.
+    """
+
+    SILENT_S = 1.0  # no callback for so long means that the device is gone
+    START_S = 3.0  # some sound servers need this long to begin
+    MAX_BLOCK = 8192
+
+    def __init__(
+        self, options: AudioOptions, *, clock: Clock, duplex: bool = False, rate_hz: int = 0
+    ) -> None:
+        """Open, do not start. ``duplex``: record from ``options.input`` as well.
+
+        Rate: ``rate_hz``, else ``options.rate_hz``, else the device's own. Raises AudioError.
+        """
+        self._clock = clock
+        self._library = library = _pyaudio()
+        self._lost = (  # status flags that mean lost or repeated samples (not: priming)
+            library.paInputUnderflow | library.paInputOverflow
+            | library.paOutputUnderflow | library.paOutputOverflow
+        )  # fmt: skip
+        self._courier: Courier | None = None
+        self._catcher = Catcher()
+        self._failure = ""
+        self._called_s = math.inf
+        self._resize(self.MAX_BLOCK)
+        self._stream: Any = None
+        self._host = _initialize()
+        try:
+            devices = _scan(self._host)
+            output = find(devices, options.output, playing=True)
+            source = find(devices, options.input or "default", playing=False) if duplex else None
+            self.name = f"{source.name} > {output.name}" if source else output.name
+            rate_hz = rate_hz or options.rate_hz
+            rates_hz = [rate_hz] if rate_hz else [output.native_hz, *USUAL_RATES]
+            self._open(output, source, list(dict.fromkeys(rates_hz)), options.frames_per_buffer)
+        except AudioError:
+            self.stop()
+            raise
+
+    @property
+    def output_latency_s(self) -> float:
+        """PortAudio's estimate of the time from callback to sound, in seconds."""
+        return float(self._stream.get_output_latency()) if self._stream else 0.0
+
+    @property
+    def failure(self) -> str:
+        """Why there are no more callbacks; empty while all is well or before the start."""
+        if self._courier is not None and not self._failure:
+            self._failure = self._examine()
+        return self._failure
+
+    def start(self, courier: Courier) -> None:
+        """Begin to call ``courier``. Raises AudioError."""
+        self._courier = courier
+        self._called_s = self._clock.now() + self.START_S - self.SILENT_S
+        try:
+            with quiet():
+                self._stream.start_stream()
+        except OSError as error:
+            raise AudioError(f"{self.name} does not start: {error}.") from error
+
+    def is_active(self) -> bool:
+        """False before the start, after the end, and once the device is gone or a call failed."""
+        return self._courier is not None and not self.failure
+
+    def stop(self) -> None:
+        """Close the device and PortAudio; never raises, may be called twice."""
+        self._courier = None
+        stream, host, self._stream, self._host = self._stream, self._host, None, None
+        with quiet():
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+            if host is not None:
+                with suppress(OSError):
+                    host.terminate()
+
+    def _examine(self) -> str:
+        if self._catcher.caught:
+            return f"the audio callback failed: {self._catcher.caught}"
+        active = False
+        with suppress(OSError):
+            active = self._stream.is_active()
+        if not active:
+            return f"{self.name} stopped"
+        if self._clock.now() - self._called_s > self.SILENT_S:
+            return f"{self.name} asked for no sound for {self.SILENT_S:.0f} s"
+        return ""
+
+    def _open(self, output: Device, source: Device | None, rates_hz: list[int], block: int) -> None:
+        failed = ""
+        for rate_hz in rates_hz:
+            for n_channels in _channel_counts(output, source):
+                try:
+                    self._open_as(output, source, rate_hz, block, n_channels)
+                    return
+                except OSError as error:
+                    failed = f"{error.strerror or error}"
+                    if error.errno == PA_DEVICE_UNAVAILABLE:
+                        raise AudioError(
+                            f"{self.name} is used by another program.",
+                            "Stop that program, or choose another device in audio.output.",
+                        ) from error
+        raise AudioError(
+            f"{self.name} cannot be opened at {' or '.join(map(str, rates_hz))} Hz ({failed}).",
+            "`lipsync-edge devices` lists what it can do; set audio.rate_hz to that, or to 0.",
+        )
+
+    def _open_as(
+        self, output: Device, source: Device | None, rate_hz: int, block: int, n_channels: int
+    ) -> None:
+        wanted: dict[str, Any] = {"output": True, "output_device_index": output.index}
+        if source is not None:
+            wanted |= {"input": True, "input_device_index": source.index}
+        with quiet():
+            self._stream = self._host.open(
+                rate=rate_hz,
+                channels=n_channels,  # for both ways: PyAudio has no other
+                format=self._library.paInt16,
+                frames_per_buffer=block,
+                stream_callback=self._callback,
+                start=False,
+                **wanted,
+            )
+        self._n_channels = n_channels
+        self.rate_hz = rate_hz
+
+    def _resize(self, n_samples: int) -> None:
+        self._out = np.zeros(n_samples, np.int16)
+        self._mixed = np.zeros(n_samples, np.int16)
+        self._mean = np.zeros(n_samples)
+
+    def _callback(
+        self, recorded: bytes | None, n_samples: int, time_info: dict[str, float], status: int
+    ) -> tuple[bytes, int]:
+        """On PortAudio's thread."""
+        with self._catcher:
+            return self._carry(recorded, n_samples, time_info, status), self._library.paContinue
+        return bytes(2 * n_samples * self._n_channels), self._library.paAbort
+
+    def _carry(
+        self, recorded: bytes | None, n_samples: int, time_info: dict[str, float], status: int
+    ) -> bytes:
+        now_s = self._called_s = self._clock.now()
+        if n_samples > len(self._out):  # more than we asked for: once, then never again
+            self._resize(n_samples)
+        out = self._out[:n_samples]
+        heard_s = time_info["output_buffer_dac_time"]
+        dac_s = heard_s - time_info["current_time"] if heard_s > 0 else math.nan
+        courier = self._courier
+        if courier is None:  # between stop and the last callback
+            out.fill(0)
+        else:
+            xrun = bool(status & self._lost)
+            courier.carry(self._mono(recorded, n_samples), out, now_s, dac_s, xrun)
+        return out.tobytes() if self._n_channels == 1 else out.repeat(self._n_channels).tobytes()
+
+    def _mono(self, recorded: bytes | None, n_samples: int) -> Samples | None:
+        if recorded is None:
+            return None
+        samples = np.frombuffer(recorded, np.int16)
+        if self._n_channels == 1:
+            return samples
+        np.mean(samples.reshape(-1, self._n_channels), axis=1, out=self._mean[:n_samples])
+        self._mixed[:n_samples] = self._mean[:n_samples]
+        return self._mixed[:n_samples]
+
+
+def _channel_counts(output: Device, source: Device | None) -> list[int]:
+    """What to try, mono first."""
+    most = min(output.n_outputs, source.n_inputs) if source else output.n_outputs
+    return sorted({1, min(2, most), most})
