@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lipsync_edge import __version__, config
+from lipsync_edge.audio import Source
 from lipsync_edge.errors import LipsyncError, UsageError
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
@@ -174,7 +175,8 @@ def _run(arguments: argparse.Namespace) -> int:
     finally:
         view.close()
     print(json.dumps(summary.as_dict(), indent=2) if arguments.json else summary.text())
-    return 1 if summary.failed else 0
+    damaged = _tell_damage(source)
+    return 1 if summary.failed or damaged else 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
@@ -186,15 +188,22 @@ def _render(arguments: argparse.Namespace) -> int:
         raise UsageError("--chunk: must be 1 or more.")
     source = open_source(arguments.input, raw_rate_hz=arguments.raw_rate)
     n_rows, last_s, complete = render(loaded, source, arguments.output, arguments.chunk)
-    for warning in source.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    damaged = _tell_damage(source)
     if arguments.json:
         report = {"rows": n_rows, "last_time_s": last_s, "complete": complete,
                   "peak_rss_mb": round(peak_rss_mb(), 1)}  # fmt: skip
         print(json.dumps(report), file=sys.stderr if arguments.output == "-" else sys.stdout)
     if not complete:
         print(f"stopped after {last_s:.2f} s; the rows so far are kept.", file=sys.stderr)
-    return 0 if complete else 130
+        return 130
+    return 1 if damaged else 0
+
+
+def _tell_damage(source: Source | None) -> bool:
+    """Say what was wrong with a sound that came to its end all the same; True if anything was."""
+    for warning in source.warnings if source else ():
+        print(f"warning: {warning}", file=sys.stderr)
+    return bool(source and source.warnings)
 
 
 def _check(arguments: argparse.Namespace) -> int:

@@ -37,8 +37,10 @@ def hide_library_chatter() -> None:
     """From here on, what C libraries write to standard error is lost; what we write is not.
 
     ALSA and PortAudio print every underrun and every device that is not there. We count the former
-    and name the latter ourselves.
+    and name the latter ourselves. Does nothing where standard error was already replaced.
     """
+    if sys.stderr is not sys.__stderr__:
+        return
     try:
         own = os.fdopen(os.dup(2), "w", buffering=1)
         silent = os.open(os.devnull, os.O_WRONLY)

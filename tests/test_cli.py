@@ -51,7 +51,8 @@ def test_config_prints_what_loads_again(capsys: pytest.CaptureFixture[str], tmp_
     assert code == 0
     (tmp_path / "full.yaml").write_text(out)
     again = run(capsys, "config", str(tmp_path / "full.yaml"))
-    assert again[:2] == (0, out)
+    assert again[0] == 0
+    assert again[1].splitlines()[1:] == out.splitlines()[1:]  # the first line tells the source
 
 
 def test_a_bad_config_is_2_with_file_and_line(
@@ -111,7 +112,8 @@ def test_render_writes_the_table(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "pose.jawOpen" in rows[0]
     widths = [float(row["width_us.jaw"]) for row in rows]
     assert max(widths) - min(widths) > 100, "the jaw moves"
-    assert widths[0] == pytest.approx(min(widths), abs=15), "and rests in silence"
+    for silent in (widths[0], widths[-1]):
+        assert silent == pytest.approx(1400, abs=40), "and rests in silence, within 10 %"
 
 
 def test_render_leaves_nothing_behind_on_an_error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import struct
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 from lipsync_edge.audio import Source
+from lipsync_edge.audio.pcm import Encoding, PcmSource
 from lipsync_edge.audio.stdin import StdinSource
 from lipsync_edge.audio.wav import WavSource, open_source, resampled
 from lipsync_edge.errors import AudioError, UsageError
@@ -118,7 +120,7 @@ def test_finer_steps_are_rounded_and_loud_floats_clipped(tmp_path: Path) -> None
     assert play(tmp_path, content) == [0, 1, -1, 32767, -32768]
 
 
-@pytest.mark.parametrize("n_channels", [2, 3, 8])
+@pytest.mark.parametrize("n_channels", [2])
 def test_channels_are_averaged(tmp_path: Path, n_channels: int) -> None:
     frames = np.array([[k * 100] + [0] * (n_channels - 1) for k in range(-20, 20)], "<i2")
     expected = [round(k * 100 / n_channels) for k in range(-20, 20)]
@@ -127,7 +129,7 @@ def test_channels_are_averaged(tmp_path: Path, n_channels: int) -> None:
     assert play(tmp_path, wav(loud.tobytes(), n_channels=n_channels)) == [-32768] * 5
 
 
-@pytest.mark.parametrize("rate_hz", [4000, 11_025, 44_100, 192_000])
+@pytest.mark.parametrize("rate_hz", [4000, 11_025, 44_100, 96_000])
 def test_rates_are_told(tmp_path: Path, rate_hz: int) -> None:
     path = tmp_path / "sound.wav"
     path.write_bytes(wav(int16(STEPS), rate_hz))
@@ -144,12 +146,10 @@ def test_other_chunks_are_skipped_even_of_odd_length(tmp_path: Path) -> None:
     assert play(tmp_path, content) == STEPS
 
 
-def test_a_cut_off_file_plays_what_is_there_and_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "sound.wav"
-    path.write_bytes(wav(int16(STEPS), n_bytes=2 * 160_000)[:-1])
-    source = WavSource(path)
-    assert "sound.wav is cut off: of 10.0 s, 0.0 s are there" in source.warnings[0]
-    assert whole(source) == STEPS[:-1]
+def test_a_cut_off_file_says_how_to_keep_what_is_there(tmp_path: Path) -> None:
+    said = refusal(tmp_path, wav(int16(STEPS), n_bytes=2 * 160_000)[:-1])
+    assert "sound.wav is cut off: of 10.0 s, 0.0 s are there" in said
+    assert "ffmpeg -i" in said
 
 
 @pytest.mark.parametrize("n_bytes", [ALL_BYTES, 0x7FFFFFFF, 0x7FFFF024])
@@ -187,11 +187,20 @@ def test_files_over_2_and_4_gib_have_their_full_length(tmp_path: Path, giga: int
     source.close()
 
 
-def test_nan_and_infinity_become_silence_and_are_counted(tmp_path: Path) -> None:
-    path = tmp_path / "sound.wav"
+@pytest.mark.parametrize("form", ["<f4", "<f8"])
+def test_a_file_with_nan_or_infinity_is_refused_wherever_they_are(
+    tmp_path: Path, form: str
+) -> None:
+    values = np.zeros(200_000)
+    values[160_000:160_003] = np.nan, np.inf, -np.inf
+    content = wav(values.astype(form).tobytes(), width=int(form[-1]), tag=3)
+    assert "3 samples that are no numbers" in refusal(tmp_path, content)
+
+
+def test_on_a_pipe_nan_and_infinity_become_silence_and_are_counted() -> None:
     values = np.array([0.5, np.nan, np.inf, -np.inf, -0.5], "<f4")
-    path.write_bytes(wav(values.tobytes(), width=4, tag=3))
-    source = WavSource(path)
+    encoding = Encoding(4, is_float=True)
+    source = PcmSource(io.BytesIO(values.tobytes()), 16_000, encoding)
     assert whole(source, 2) == [16384, 0, 0, 0, -16384]
     assert source.warnings == ["3 samples were not numbers (NaN or infinite) and became silence."]
 
@@ -205,9 +214,11 @@ def test_nan_and_infinity_become_silence_and_are_counted(tmp_path: Path) -> None
         (wav(int16(STEPS))[:36], "ends before its sound begins"),
         (b"RIFF", "RIFF file without sound"),
         (wav(int16(STEPS), 0), "0 Hz"),
-        (wav(int16(STEPS), 384_000), "384000 Hz; 4000 to 192000 Hz"),
+        (wav(int16(STEPS), 384_000), "384000 Hz; 4000 to 96000 Hz"),
+        (wav(int16(STEPS), 192_000), "192000 Hz"),
+        (wav(int16(STEPS * 8), n_channels=8), "8 channels"),
         (wav(int16(STEPS), n_channels=0), "0 channels"),
-        (wav(int16(STEPS), n_channels=9), "9 channels; 1 to 8"),
+        (wav(int16(STEPS), n_channels=9), "9 channels; 1 to 2"),
         (wav(int16(STEPS), tag=0x11), "IMA ADPCM"),
         (wav(int16(STEPS), tag=0x1234), "a compressed format"),
         (wav(int16(STEPS), width=5), "40 bits"),
@@ -378,7 +389,7 @@ TOOLS = {
     [
         ("sox", "-b 24"),
         ("sox", "-e floating-point -b 32"),
-        ("sox", "-b 32 -c 8"),
+        ("sox", "-b 32 -c 2"),
         ("sox", "-e unsigned -b 8"),
         ("ffmpeg", "-c:a pcm_s24le"),
         ("ffmpeg", "-c:a pcm_f64le"),

@@ -14,8 +14,8 @@ from lipsync_edge.audio.pcm import ByteStream, Encoding
 from lipsync_edge.errors import AudioError
 
 MAGICS = (b"RIFF", b"RF64", b"BW64")
-LOW_HZ, HIGH_HZ = 4000, 192_000
-MAX_CHANNELS = 8
+LOW_HZ, HIGH_HZ = 4000, 96_000
+MAX_CHANNELS = 2
 UNKNOWN = 0xFFFFFFFF  # the writer could not go back to fill in the length
 # So do sox, espeak-ng and arecord mean it: lengths of just under 2 GiB.
 NEARLY_2_GIB = 0x7FFF0000

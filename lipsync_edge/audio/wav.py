@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -23,13 +24,14 @@ from lipsync_edge.audio.riff import NEARLY_2_GIB, Header, read_header
 from lipsync_edge.errors import AudioError
 
 GIB_4 = 1 << 32
+CHECK_FRAMES = 1 << 15
 
 
 class WavSource(PcmSource):
-    """A WAV file: 4 to 192 kHz, 8 to 32-bit PCM or 32/64-bit float, up to 8 channels, any length.
+    """A WAV file: 4 to 96 kHz, 8 to 32-bit PCM or 32/64-bit float, mono or stereo, any length.
 
-    A file that is cut off plays as far as it goes, with a warning. ``n_samples`` is its length,
-    None where only the end will tell (a pipe by name).
+    A file that is cut off or holds NaN is refused before anything moves. ``n_samples`` is its
+    length, None where only the end will tell (a pipe by name).
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,7 +42,9 @@ class WavSource(PcmSource):
         try:
             with _plain_errors(name):
                 header = read_header(file, name)
-                n_bytes, warnings = _length(header, os.fstat(file.fileno()))
+                n_bytes, warnings = _length(header, os.fstat(file.fileno()), name)
+                if header.encoding.is_float and file.seekable():
+                    _refuse_what_is_no_number(cast(BinaryIO, file), header, name)
             if n_bytes == 0:
                 raise AudioError(
                     f"{name} holds no sound (0 samples).", "Record or export it again."
@@ -99,7 +103,7 @@ def resampled(source: Source, rate_hz: int) -> Source:
     return source if source.rate_hz == rate_hz else ResampledSource(source, rate_hz)
 
 
-def _length(header: Header, status: os.stat_result) -> tuple[int | None, list[str]]:
+def _length(header: Header, status: os.stat_result, name: str) -> tuple[int | None, list[str]]:
     """Bytes of sound that are there (None: unknown), and what is wrong with the header's number."""
     told = header.n_bytes
     if not stat.S_ISREG(status.st_mode):
@@ -114,8 +118,28 @@ def _length(header: Header, status: os.stat_result) -> tuple[int | None, list[st
     if told > there:
         frame_s = 1 / (header.encoding.frame_bytes * header.rate_hz)
         told_s, there_s = told * frame_s, there * frame_s
-        return there, [f"is cut off: of {told_s:.1f} s, {there_s:.1f} s are there; playing those."]
+        raise AudioError(
+            f"{name} is cut off: of {told_s:.1f} s, {there_s:.1f} s are there.",
+            f"Copy it again, or keep those with: ffmpeg -i {name} OUT.wav",
+        )
     return told, []
+
+
+def _refuse_what_is_no_number(file: BinaryIO, header: Header, name: str) -> None:
+    """Look through a float file, and leave it at its first sample again."""
+    encoding, n_seen = header.encoding, 0
+    while raw := file.read(CHECK_FRAMES * encoding.frame_bytes):
+        whole = raw[: len(raw) // encoding.frame_bytes * encoding.frame_bytes]
+        samples, n_bad = encoding.decode(whole)
+        if n_bad:
+            second = n_seen / header.rate_hz
+            raise AudioError(
+                f"{name} holds {n_bad} samples that are no numbers (NaN or infinite), the first "
+                f"soon after second {second:.0f}.",
+                f"Export it again, or round it to whole numbers with: sox {name} -b 16 OUT.wav",
+            )
+        n_seen += len(samples)
+    file.seek(header.offset)
 
 
 @contextmanager
