@@ -104,7 +104,8 @@ def make_stream(config: Config, clock: Clock, spawn: Spawn, rate_hz: int = 0) ->
 
     if options.driver == "dummy":
         return null_sink()
-    from lipsync_edge.audio.portaudio import PortAudioStream, has_output
+    from lipsync_edge.audio.cards import has_output
+    from lipsync_edge.audio.portaudio import PortAudioStream
 
     if options.driver == "auto" and not duplex and not has_output():
         log.info("no sound device found: playing to the null sink")

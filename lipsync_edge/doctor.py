@@ -72,7 +72,7 @@ def _or_error(look: Callable[[], Any]) -> Any:
 
 
 def _sound() -> list[dict[str, Any]]:
-    from lipsync_edge.audio.portaudio import list_devices
+    from lipsync_edge.audio.cards import list_devices
 
     return [device.as_dict() for device in list_devices()]
 
@@ -137,7 +137,7 @@ def _model(config: Config) -> Iterator[Finding]:
 
 
 def _output(config: Config) -> Iterator[Finding]:
-    from lipsync_edge.audio.portaudio import find, list_devices
+    from lipsync_edge.audio.cards import find, list_devices
 
     if config.audio.driver == "dummy":
         yield Finding("sound", True, "the null sink, as the config asks (audio.driver: dummy)")

@@ -20,7 +20,7 @@ PURE = {
     *("servos", "servos.rig", "servos.gate"),
 }
 DEVICES = {
-    *("audio.portaudio", "audio.wav", "audio.stdin", "audio.dummy"),
+    *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
 }
@@ -28,13 +28,14 @@ RUNTIME = {"audio.courier", "engine", "supervisor", "telemetry", "summary", "sys
 APP = {"app", "build", "cli", "doctor", "render", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
-    "audio.portaudio": {"pyaudio"},
+    "audio.cards": {"pyaudio"},
     "model.tflite": {"ai_edge_litert", "tflite_runtime"},
     "servos.driver": {"adafruit_servokit", "adafruit_bus_device"},
     "servos.i2c": {"board"},
 }
 # Parts of one device that stand in files of their own.
 BESIDE = {
+    "audio.portaudio": {"audio.cards"},
     "audio.wav": {"audio.stdin"},
     "servos.pca9685": {"servos.driver", "servos.i2c"},
     "servos.driver": {"servos.i2c"},

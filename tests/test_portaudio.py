@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lipsync_edge.audio.portaudio import Catcher, Device, find, has_output, list_devices
+from lipsync_edge.audio.cards import Device, find, has_output, list_devices
+from lipsync_edge.audio.portaudio import Catcher
 from lipsync_edge.errors import AudioError
 
 DEVICES = [
@@ -70,6 +71,7 @@ def test_a_machine_without_sound_gets_a_sentence_and_no_chatter(tmp_path: Path) 
     """An ALSA configuration of no devices is a machine without sound cards, anywhere."""
     (tmp_path / "asound.conf").write_text("pcm.gone { type hw card 31 }\n")
     program = (
+        "from lipsync_edge.audio.cards import *\n"
         "from lipsync_edge.audio.portaudio import *\n"
         "from lipsync_edge.clock import MonotonicClock\n"
         "print(has_output(), list_devices())\n"

@@ -10,8 +10,9 @@ import pytest
 from waiting import wait_until
 
 from lipsync_edge.audio import Samples
+from lipsync_edge.audio.cards import has_output, list_devices
 from lipsync_edge.audio.courier import BlockCourier
-from lipsync_edge.audio.portaudio import PortAudioStream, has_output, list_devices
+from lipsync_edge.audio.portaudio import PortAudioStream
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.audio.wav import WavSource
 from lipsync_edge.clock import Bell, MonotonicClock
