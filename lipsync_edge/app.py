@@ -100,17 +100,22 @@ class Robot:
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
         self._board.open()
-        if self._feeder:
-            while self._feeder.step():
-                pass
         gc.collect()
         gc.freeze()
         self._supervisor.loop("analyzer", self._analyze)
         if self._feeder:
             self._supervisor.loop("feeder", self._feed)
+            self._await_source()
         self._stream.start(self._courier)
         self._supervisor.loop("mover", self._pacer.step)
         self._begun_s = self._clock.now()
+
+    def _await_source(self) -> None:
+        """Give the source a moment to come up with its first samples; a pipe may take longer."""
+        ring = self._source_ring
+        for _ in range(25):
+            if not ring or ring.ended or ring.available or self._supervisor.wait(0.02):
+                return
 
     def _analyze(self) -> None:
         self._bell.wait(0.1)
@@ -166,9 +171,9 @@ class Robot:
         self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
         self._board.close()
         self._stream.stop()
-        self._supervisor.join()
         if self._source:
-            self._source.close()
+            self._source.close()  # first: the feeder may wait for a pipe that is silent
+        self._supervisor.join()
 
     def _health(self) -> str:
         telemetry, board = self._telemetry, self._board.health()

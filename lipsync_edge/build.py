@@ -107,7 +107,8 @@ def make_stream(config: Config, clock: Clock, spawn: Spawn, rate_hz: int = 0) ->
     from lipsync_edge.audio.cards import has_output
     from lipsync_edge.audio.portaudio import PortAudioStream
 
-    if options.driver == "auto" and not duplex and not has_output():
+    # A device that is opened again was a real one: wait for it, do not go on without a sound.
+    if options.driver == "auto" and not duplex and not rate_hz and not has_output():
         log.info("no sound device found: playing to the null sink")
         return null_sink()
     return PortAudioStream(options, clock=clock, duplex=duplex, rate_hz=rate_hz)

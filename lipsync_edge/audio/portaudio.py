@@ -52,7 +52,7 @@ class PortAudioStream:
     same, and what they record is averaged.
     """
 
-    SILENT_S = 1.0  # no callback for so long means that the device is gone
+    SILENT_S = 2.0  # no callback for so long means that the device is gone
     START_S = 3.0  # some sound servers need this long to begin
     MAX_BLOCK = 8192
 
