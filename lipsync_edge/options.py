@@ -74,7 +74,7 @@ class AudioOptions:
     )
     rate_hz: int = option(0, "stream rate; 0: the device's own", "Hz", 0, 192_000)
     frames_per_buffer: int = option(
-        256, "samples per callback; smaller is faster and more fragile", "samples", 32, 8192
+        512, "samples per callback; smaller is faster and more fragile", "samples", 32, 8192
     )
     lookahead_ms: float = option(
         200.0, "how long sound waits so that motion may come early; 0: live mode", "ms", 0, 2000

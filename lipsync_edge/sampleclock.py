@@ -18,7 +18,7 @@ class SampleClock:
 
     With reports that jitter by 20 ms (uniform) and a card off by up to 200 ppm, the answer is right
     within 4 ms after half a second and within 3 ms after five. An observation moves the answer by
-    at most 1 ms (a twentieth of its block where that is more), except right after a (re)start: so
+    at most 1 ms (a twentieth of its block where that is more), except right after a (re)start or an xrun: so
     far may it run backwards. One thread observes and asks; any may call :meth:`resync`.
     """
 
@@ -77,6 +77,7 @@ class SampleClock:
         else:
             if xrun or plausible != self._plausible:
                 self._var_offset += self.LOOSE_S**2
+                self._count = 1  # a jump, not jitter: the next SETTLE reports may step freely
             self._update(at_sample, heard_s)
         self._plausible = plausible
 
@@ -106,7 +107,8 @@ class SampleClock:
     def _update(self, at_sample: int, heard_s: float) -> None:
         elapsed_s = (at_sample - self._at_sample) / self.rate_hz
         self._predict(at_sample, elapsed_s)
-        error_s = max(-self.OUTLIER_S, min(self.OUTLIER_S, heard_s - self._heard_s))
+        widest_s = self.OUTLIER_S if self._count >= self.SETTLE else self.LOST_S
+        error_s = max(-widest_s, min(widest_s, heard_s - self._heard_s))
         total = self._var_offset + self.JITTER_S**2
         gain, rate_gain = self._var_offset / total, self._cov / total
         if self._count >= self.SETTLE:  # what is not stepped now must not count as known

@@ -132,4 +132,4 @@ def test_with_a_real_clock_it_runs_on_the_thread_that_it_is_given() -> None:
     stream.stop()
     threads[0].join(5)
     assert not threads[0].is_alive()
-    assert courier.at_sample == 256 * courier.blocks
+    assert courier.at_sample == AudioOptions().frames_per_buffer * courier.blocks
