@@ -15,6 +15,7 @@ from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
 from lipsync_edge.errors import BoardError, ConfigError
+from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion
 from lipsync_edge.servos import Board
@@ -163,11 +164,12 @@ def make_chain(
         )
     )
     motion = Motion(rig, rate_hz, budget.trail_ms)
+    idle = Idle(rig.neutral_us, rig.release_on_idle, config.motion.idle_s)
     gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     return Chain(
         timeline=timeline,
         analyzer=Analyzer(ring, rate_hz, model, timeline, clock, telemetry),
-        mover=Mover(motion, gate, board, timeline, telemetry, model.axes),
+        mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes),
         motion=motion,
         budget=budget,
         lookahead_samples=round(config.audio.lookahead_ms * per_ms),

@@ -18,6 +18,7 @@ from lipsync_edge.audio.ring import Ring
 from lipsync_edge.clock import Clock, Ticker
 from lipsync_edge.errors import ModelError
 from lipsync_edge.features import Features
+from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion
 from lipsync_edge.sampleclock import SampleClock
@@ -128,12 +129,13 @@ class Mover:
         self,
         motion: Motion,
         gate: Gate,
+        idle: Idle,
         board: Board,
         timeline: Timeline,
         telemetry: Telemetry,
         axes: tuple[str, ...],
     ) -> None:
-        self._motion, self._gate, self._board = motion, gate, board
+        self._motion, self._gate, self._idle, self._board = motion, gate, idle, board
         self._timeline, self._telemetry, self._axes = timeline, telemetry, axes
         self._last_s = -math.inf
         self.snapshot = Snapshot(0.0, {}, {}, False)
@@ -144,8 +146,12 @@ class Mover:
         Returns the widths (n_servos,) in microseconds that the gate let through.
         """
         step = self._motion.step(heard_sample, self._timeline)
-        sent_us = self._gate.pass_(step.widths_us, now_s - self._last_s)
+        dt_s = now_s - self._last_s if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
+        sent_us = self._gate.pass_(step.widths_us, dt_s)
+        resting = self._idle.step(step.widths_us, dt_s)
+        if resting.any():
+            sent_us = self._gate.off(resting)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be
@@ -165,7 +171,7 @@ class Mover:
         end_s = clock.now() + self.PARK_S
         while clock.now() < end_s:
             sent_us = self.tick(-math.inf, clock.now())
-            if np.array_equal(sent_us, self._motion.neutral_us):
+            if (np.isnan(sent_us) | (sent_us == self._motion.neutral_us)).all():
                 break
             clock.sleep_until(clock.now() + period_s)
         self._gate.off()

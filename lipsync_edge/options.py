@@ -111,6 +111,9 @@ class MotionOptions:
     rate_hz: float = option(50.0, "mover ticks per second", "Hz", 10, 400)
     hold_ms: float = option(80.0, "how long the last pose is kept when none comes", "ms", 0, 5000)
     ease_ms: float = option(250.0, "time from there to the neutral pose", "ms", 1, 5000)
+    idle_s: float = option(
+        5.0, "rest after which servos with `on_idle: release` get no more pulses", "s", 0.5, 3600
+    )
     margin_ms: float = option(10.0, "spare time in the latency budget", "ms", 0, 500)
 
 

@@ -116,6 +116,20 @@ def test_a_dead_board_is_counted_and_stops_nothing() -> None:
     assert bench.telemetry.ticks == 10
 
 
+def test_released_when_nobody_speaks_and_back_with_the_voice() -> None:
+    bench = Bench()
+    bench.hear(noise(1.0))
+    for second in range(8):
+        bench.hear(np.zeros(RATE_HZ, np.int16))
+        for k in range(50):
+            at_s = 0.7 + second + 0.02 * k
+            sent = bench.chain.mover.tick(at_s * RATE_HZ, at_s)
+    assert np.isnan(sent).all()
+    bench.hear(noise(1.0))
+    sent = bench.chain.mover.tick(9.5 * RATE_HZ, 9.5)
+    assert sent[0] > bench.neutral_us[0] + 100
+
+
 def test_park_goes_to_neutral_then_off() -> None:
     bench = Bench()
     bench.hear(noise(1.0))

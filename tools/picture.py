@@ -22,6 +22,7 @@ from lipsync_edge.face import mouth_shape
 from lipsync_edge.render import rows
 
 SHOWN = ("jawOpen", "mouthClose", "mouthPucker", "mouthStretchLeft")
+N_MOUTHS = 14
 LIP, INSIDE, SKIN = "#b5484f", "#3a1416", "#f3d9c6"
 
 
@@ -47,8 +48,8 @@ def read_sound(path: str) -> tuple[Any, int]:
 
 def draw_mouths(axes: Any, table: dict[str, Any], begin_s: float, end_s: float) -> None:
     """A row of mouths, each over the moment at which it is seen."""
-    times_s = np.linspace(begin_s, end_s, 18)[1:-1]
-    scale = 0.42 * (times_s[1] - times_s[0])
+    times_s = np.linspace(begin_s, end_s, N_MOUTHS + 2)[1:-1]
+    scale = 0.56 * (times_s[1] - times_s[0])
     poses = {k.removeprefix("pose."): v for k, v in table.items() if k.startswith("pose.")}
     for time_s in times_s:
         k = int(np.abs(table["time_s"] - time_s).argmin())
@@ -58,7 +59,7 @@ def draw_mouths(axes: Any, table: dict[str, Any], begin_s: float, end_s: float) 
         axes.fill_between(x, shape.inner_bottom, shape.inner_top, color=INSIDE, lw=0.8)
         axes.plot(x, shape.inner_top, color=INSIDE, lw=0.8)
     axes.set_facecolor(SKIN)
-    axes.set_ylim(-0.95, 0.45)
+    axes.set_ylim(-1.05, 0.55)
     axes.set_yticks([])
     axes.set_ylabel("mouth")
 
@@ -69,7 +70,7 @@ def draw(path: str, out: Path, head: str, span_s: tuple[float, float]) -> None:
     samples, rate_hz = read_sound(path)
     begin_s, end_s = span_s[0], min(span_s[1], len(samples) / rate_hz)
     figure, panels = plt.subplots(
-        4, 1, figsize=(11, 7), sharex=True, height_ratios=(1, 1.3, 1.5, 1.8), layout="constrained"
+        4, 1, figsize=(11, 7), sharex=True, height_ratios=(1, 1.1, 1.5, 1.9), layout="constrained"
     )
     panels[0].plot(np.arange(len(samples)) / rate_hz, samples / 32768, color="#456", lw=0.4)
     panels[0].set_ylabel("sound heard")
@@ -77,12 +78,14 @@ def draw(path: str, out: Path, head: str, span_s: tuple[float, float]) -> None:
     for name in SHOWN:
         panels[2].plot(table["time_s"], table[f"pose.{name}"], label=name, lw=1.4)
     panels[2].set_ylabel("face pose")
+    panels[2].set_ylim(-0.03, 1.25)
     panels[2].legend(ncols=4, fontsize=8, loc="upper right")
     for servo in settings.head.servos:
         widths_us = table[f"width_us.{servo.name}"]
         if np.ptp(widths_us) > 1:
             panels[3].plot(table["time_s"], widths_us, label=servo.name, lw=1.1)
     panels[3].set_ylabel("pulses, us")
+    panels[3].margins(y=0.25)
     panels[3].legend(ncols=5, fontsize=7, loc="upper right")
     panels[3].set_xlabel("seconds")
     panels[3].set_xlim(begin_s, end_s)
