@@ -22,8 +22,8 @@ from lipsync_edge.model.card import CARD_FILE, Card, Tensor
 from lipsync_edge.model.quantize import Quantization
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
-# Runtimes round differently, by 2 LSB of an output at most per step; the states carry it on.
-GOLDEN_TOLERANCE_LSB = 6
+# ai_edge_litert and tflite_runtime round differently; the states carry it on. Seen: 4 LSB at most.
+GOLDEN_TOLERANCE_LSB = 8
 
 
 def bundles_folder() -> Path:
