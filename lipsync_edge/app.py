@@ -33,6 +33,11 @@ FRAME_S = 1 / 20  # pictures of the face
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
 
 
+def signal_name(number: int) -> str:
+    """E.g. SIGTERM."""
+    return signal.Signals(number).name
+
+
 class Robot:
     """A running head. ``source``: what it says; None: what its microphone hears, until stopped."""
 
@@ -87,7 +92,8 @@ class Robot:
     def run(self, draw: Callable[[Scene], None]) -> Summary:
         """Speak until the source ends, somebody stops us, or a thread fails; outputs end off."""
         atexit.register(self._board.close)
-        signal.signal(signal.SIGTERM, lambda *_: self._supervisor.stop("SIGTERM"))
+        for asked in (signal.SIGTERM, signal.SIGHUP):  # a service's stop, a closed terminal
+            signal.signal(asked, lambda number, _: self._supervisor.stop(signal_name(number)))
         try:
             self._start()
             self._watch(draw)
