@@ -1,9 +1,10 @@
 """Streaming log-mel features, robust to the level of the voice; training and robot use this file.
 
-One frame in, one feature vector out, with one small state: a *level* that follows the loudest
-recent frame. Everything is relative to that level, so that a whisper and a shout look alike, and
-nothing ever looks at the whole utterance. Batch is the same code run over all frames, hence equal
-to streaming bit for bit under any chunking.
+One frame in, one feature vector out, with two small states: a *level* that follows the loudest
+recent band, and each band's running *mean*. Everything is relative to the level, so that a whisper
+and a shout look alike, and the mean is taken off, which removes the colour of microphone, room and
+steady noise. Nothing ever looks at the whole utterance. Batch is the same code run over all frames,
+hence equal to streaming bit for bit under any chunking.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class FeatureSpec:
     Mel scale: O'Shaughnessy (1987), ``2595 log10(1 + f / 700)``; triangular filters.
     """
 
-    kind: str = "log-mel-relative/1"
+    kind: str = "log-mel-centred/1"
     sample_rate_hz: int = 16000
     frame_length: int = 400
     hop_length: int = 160
@@ -37,6 +38,7 @@ class FeatureSpec:
     range_db: float = 60.0
     level_floor_db: float = -66.0
     level_release_db_per_s: float = 6.0
+    mean_s: float = 1.0  # time constant of the running mean
 
     def digest(self) -> str:
         """Hex SHA-256 of the fields, in a fixed order."""
@@ -77,11 +79,13 @@ class Features:
         self._padded = np.zeros(self.spec.n_fft)
         self._power = np.zeros(self.spec.n_fft // 2 + 1)
         self._level_db = self.spec.level_floor_db
+        self._mean = np.zeros(self.spec.n_mels)
 
     def reset(self, at_sample: int = 0) -> None:
         """Start anew; the next sample has index ``at_sample`` (in samples of the spec's rate)."""
         self._framer.reset(at_sample)
         self._level_db = self.spec.level_floor_db
+        self._mean.fill(0.0)
 
     def push(self, samples: NDArray[np.float32]) -> list[tuple[int, NDArray[np.float32]]]:
         """Take (n,) samples in -1..1; return ``(at_sample of the frame, features (n_mels,))``.
@@ -104,12 +108,16 @@ class Features:
         return np.asarray(10.0 * np.log10(self._power @ self._filters + 1e-14))
 
     def relative(self, mel_db: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Features of the next frame (n_mels,): 0 is range_db under the level or less, 1 at it."""
+        """Features of the next frame (n_mels,), from its mel spectrum in dB; within -1..1.
+
+        Before the mean is taken off, 0 is range_db under the level or less, 1 is at it.
+        """
         spec = self.spec
         fallen_db = self._level_db - spec.level_release_db_per_s * spec.hop_s
         self._level_db = max(float(mel_db.max()), fallen_db, spec.level_floor_db)
-        relative = 1.0 + (mel_db - self._level_db) / spec.range_db
-        return np.clip(relative, 0.0, 1.0).astype(np.float32)
+        relative = np.clip(1.0 + (mel_db - self._level_db) / spec.range_db, 0.0, 1.0)
+        self._mean += (relative - self._mean) * (spec.hop_s / spec.mean_s)
+        return np.asarray(relative - self._mean, np.float32)
 
 
 def batch(samples: NDArray[np.float32], spec: FeatureSpec | None = None) -> NDArray[np.float32]:
