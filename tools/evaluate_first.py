@@ -30,6 +30,14 @@ from lipsync_tools.judge import (
     prepare,
     shifted,
 )
+from lipsync_tools.targets import (
+    TARGETS,
+    Ranges,
+    at_times,
+    film_targets,
+    frame_times,
+    learn_ranges,
+)
 
 LAGS = range(0, 11)
 
@@ -53,7 +61,8 @@ def envelope_system(lag: int, spec: FeatureSpec) -> System:
     def run(clip: Clip) -> NDArray[np.float64]:
         starts = range(0, len(clip.samples) - spec.frame_length + 1, spec.hop_length)
         rms = np.array([clip.samples[s : s + spec.frame_length].std() for s in starts])
-        return shifted(np.stack([rms, 20 * np.log10(rms + 1e-4)], axis=1), lag)
+        both = np.stack([rms, 20 * np.log10(rms + 1e-4)], axis=1)
+        return np.asarray(shifted(both, lag))
 
     return run
 
@@ -89,12 +98,32 @@ def judge_bundle(folder: Path, clips: dict[str, list[Clip]]) -> dict[str, Any]:
         "learned": learned,
         "held_out": held_out if held_out != learned else [],
         "model": judge(bundle_system(model), card.spec, *parts),
-        "open_at_rest": open_at_rest(
-            prepare(bundle_system(model), [c for s in held_out for c in clips[s]], card.spec),
-            card.axes.index("jawOpen"),
-        ),
+        "open_at_rest": rest(model, [clip for s in held_out for clip in clips[s]]),
+        "film_open_at_rest": film_rest([clips[s] for s in held_out], card.spec),
         "envelope": {"delay_ms": best * 1e3 * card.spec.hop_s, **baselines[best]},
     }
+
+
+def rest(model: TfliteModel, clips: list[Clip]) -> float:
+    """Share of the time without words in which the model's jaw is open by over a tenth."""
+    judged = prepare(bundle_system(model), clips, model.spec)
+    return float(open_at_rest(judged, model.axes.index("jawOpen")))
+
+
+def film_rest(speakers: list[list[Clip]], spec: FeatureSpec) -> float:
+    """The same of the film: people breathe in through the mouth before they speak."""
+    judged = []
+    for clips in speakers:
+        ranges = learn_ranges(clips)
+        column = list(TARGETS).index("open")
+
+        def film(clip: Clip, ranges: Ranges = ranges, column: int = column) -> NDArray[np.float64]:
+            n_frames = 1 + (len(clip.samples) - spec.frame_length) // spec.hop_length
+            shown = film_targets(clip, ranges)[:, [column]]
+            return np.asarray(at_times(clip, shown, frame_times(n_frames, spec)))
+
+        judged += prepare(film, clips, spec)
+    return float(open_at_rest(judged, 0))
 
 
 def rounded(value: Any) -> Any:
@@ -123,8 +152,17 @@ def table(folds: list[dict[str, Any]]) -> str:
                 lines.append(f"  {name:<9}{speaker:<6}{columns}   late {late}")
         lines.append(
             f"  the envelope is delayed by {fold['envelope']['delay_ms']:.0f} ms, its best; the "
-            f"model's jaw is open in {100 * fold['open_at_rest']:.0f} % of the time without words"
+            f"model's jaw is open in {100 * fold['open_at_rest']:.0f} % of the time without words "
+            f"(film: {100 * fold['film_open_at_rest']:.0f} %)"
         )
+    lines.append("\nmean of all these speakers")
+    for name in ("model", "envelope"):
+        found = [one for fold in folds for one in fold[name]["speakers"].values()]
+        columns = "   ".join(
+            f"{part} " + " / ".join(f"{r:5.2f}" for r in np.mean([f[part] for f in found], axis=0))
+            for part in ("whole", "speech")
+        )
+        lines.append(f"  {name:<15}{columns}")
     return "\n".join(lines)
 
 

@@ -31,6 +31,7 @@ MEASURES_TOLD = (
 
 AXES: tuple[str, ...] = tuple(axis for axes in TARGETS.values() for axis in axes)
 ROW_OF_AXIS: list[int] = [row for row, axes in enumerate(TARGETS.values()) for _ in axes]
+Ranges = dict[str, tuple[float, float]]
 FADE_S = 0.12
 HEARD_DB = 14.0
 
@@ -48,14 +49,14 @@ def deviations(clip: Clip) -> dict[str, NDArray[np.float64]]:
     return shut | rest
 
 
-def learn_ranges(clips: list[Clip]) -> dict[str, tuple[float, float]]:
+def learn_ranges(clips: list[Clip]) -> Ranges:
     """Per measure, what 3 % of a speaker's frames fall below and what 3 % exceed."""
     all_of = [deviations(clip) for clip in clips]
     joined = {name: np.concatenate([d[name] for d in all_of]) for name in all_of[0]}
     return {n: (float(np.percentile(v, 3)), float(np.percentile(v, 97))) for n, v in joined.items()}
 
 
-def film_targets(clip: Clip, ranges: dict[str, tuple[float, float]]) -> NDArray[np.float64]:
+def film_targets(clip: Clip, ranges: Ranges) -> NDArray[np.float64]:
     """Targets (n_frames, n_targets) in 0..1 at the film's own frames."""
     d = deviations(clip)
 
