@@ -13,6 +13,7 @@ from lipsync_edge.features import FeatureSpec
 class Model(Protocol):
     """A causal streaming model with its states inside."""
 
+    name: str
     spec: FeatureSpec
     axes: tuple[str, ...]
     delay_frames: int
