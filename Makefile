@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-tflite-runtime check-wheels lint bench i2c-traffic soak \
@@ -29,6 +30,11 @@ test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older 
 check-wheels: $(VENV)/.test  ## prove that the robot's packages resolve to wheels, here and on a Pi
 	$(BIN)/python -m lipsync_tools.check_wheels
 
+soak: $(VENV)/.test  ## ten minutes of full duplex on a real sound server; SOAK_S=60 for one
+	sh tools/system-packages.sh pulse
+	$(BIN)/python -m lipsync_tools.soundserver --mic $(CLIP) -- $(BIN)/lipsync-edge run \
+		--set audio.input=mic --set audio.rate_hz=48000 --for $(SOAK_S) --ui plain
+
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,6 +45,26 @@ bench: $(VENV)/.test  ## cost per hop, import time, memory; BENCH_ARGS=--json fo
 
 i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain ServoKit
 	$(BIN)/python -m lipsync_tools.i2c_traffic
+
+# The recipe of models/mouth. DATA: a folder with the film tracks and sounds that tools/grid.py
+# describes; RUNS: a folder for what is made on the way. About 15 minutes on 3 cores.
+DATA ?= ../shared/data
+RUNS ?= .cache/mouth
+TOOL := nice $(BIN)/python -m lipsync_tools.
+LEARN := --data $(DATA) --phones $(RUNS)/phones.json
+model: $(VENV)/.learn  ## learn models/mouth anew and judge it on speakers that it does not know
+	mkdir -p $(RUNS)
+	[ -e $(RUNS)/phones.json ] || $(TOOL)phones --data $(DATA) -o $(RUNS)/phones.json
+	$(TOOL)train_first $(LEARN) --out $(RUNS)/a --speakers s1,s2,s4
+	$(TOOL)train_first $(LEARN) --out $(RUNS)/b --speakers s1,s3,s5,s31
+	$(TOOL)train_first $(LEARN) --out $(RUNS)/all
+	$(TOOL)convert_first $(RUNS)/a -o $(RUNS)/a/bundle --data $(DATA)
+	$(TOOL)convert_first $(RUNS)/b -o $(RUNS)/b/bundle --data $(DATA)
+	$(TOOL)evaluate_first $(RUNS)/a/bundle $(RUNS)/b/bundle --data $(DATA) --json > $(RUNS)/metrics.json
+	$(TOOL)convert_first $(RUNS)/all -o models/mouth --data $(DATA) --metrics $(RUNS)/metrics.json
+
+evaluate: $(VENV)/.test  ## the table of figures in the shipped model's card
+	$(BIN)/python -m lipsync_tools.evaluate_first models/mouth
 
 picture: $(VENV)/.draw  ## draw docs/picture.png from a real run
 	$(BIN)/python -m lipsync_tools.picture $(CLIP) -o docs/picture.png
@@ -53,6 +79,12 @@ $(VENV)/.robot: $(VENV)/bin/python setup.py
 
 $(VENV)/.test: $(VENV)/.robot
 	$(PIP) -e '.[test]'
+	touch $@
+
+# torch first and alone: the newest one would bring gigabytes for graphics cards along.
+$(VENV)/.learn: $(VENV)/.robot
+	$(PIP) torch==2.13.0 numpy
+	$(PIP) -e '.[learn]'
 	touch $@
 
 $(VENV)/.draw: $(VENV)/.robot

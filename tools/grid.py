@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 SPEAKERS = ("s1", "s2", "s3", "s4", "s5", "s31")
@@ -71,6 +70,8 @@ def _read_clip(data: Path, speaker: str, path: Path) -> Clip | None:
         fps = float(track["fps"])
     if np.isnan(measures).mean() > 0.2:
         return None
+    import soundfile  # here, so that a card's table can be printed without it
+
     samples, rate_hz = soundfile.read(
         data / "grid/audio" / speaker / f"{path.stem}.flac", dtype="float32"
     )

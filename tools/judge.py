@@ -12,14 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from lipsync_edge.features import FeatureSpec
 from lipsync_tools.grid import Clip
 from lipsync_tools.targets import at_times, frame_times
 
 JUDGED = ("inner", "outer", "width", "jaw")
-LOW_PASS = butter(2, 10.0, fs=100.0, output="sos")
+
+
+def low_pass(signal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Forward and backward through a second-order Butterworth at 10 Hz; (n, ...) at 100 Hz."""
+    from scipy.signal import butter, sosfiltfilt  # here: printing a card's table needs no scipy
+
+    sections = butter(2, 10.0, fs=100.0, output="sos")
+    return np.asarray(sosfiltfilt(sections, signal, axis=0))
+
 
 System = Callable[[Clip], NDArray[np.float64]]
 """From a clip to outputs (n_frames, k) that belong to the times of the feature frames."""
@@ -64,8 +71,8 @@ def correlations(judged: list[Judged], linear: NDArray[np.float64]) -> dict[str,
     """Pearson r per measure over all frames of these clips: ``whole`` and ``speech``."""
     pairs = [
         (
-            sosfiltfilt(LOW_PASS, _with_one(j.outputs) @ linear, axis=0),
-            sosfiltfilt(LOW_PASS, j.truth, axis=0),
+            low_pass(_with_one(j.outputs) @ linear),
+            low_pass(j.truth),
             j.speaking,
         )
         for j in judged
@@ -83,8 +90,8 @@ def lateness_ms(judged: list[Judged], linear: NDArray[np.float64]) -> float:
     lags = np.arange(-20, 21)
     pairs = [
         (
-            sosfiltfilt(LOW_PASS, _with_one(j.outputs) @ linear[:, :1], axis=0)[:, 0],
-            sosfiltfilt(LOW_PASS, j.truth[:, 0]),
+            low_pass(_with_one(j.outputs) @ linear[:, :1])[:, 0],
+            low_pass(j.truth[:, 0]),
         )
         for j in judged
     ]

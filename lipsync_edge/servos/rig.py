@@ -61,7 +61,8 @@ class Rig:
         """
         bad = (self._used & ~np.isfinite(poses)).any(axis=1)
         usable = np.where(self._used & ~bad[:, None], poses, 0.0)
-        drive = np.clip((self.matrix * usable).sum(axis=1), -1.0, 1.0)
+        with np.errstate(over="ignore"):  # absurd values end at a limit like others
+            drive = np.clip((self.matrix * usable).sum(axis=1), -1.0, 1.0)
         travel_us = np.where(drive >= 0, self._toward_plus_us, self._toward_minus_us)
         widths: NDArray[np.float64] = self.neutral_us + np.abs(drive) * travel_us
         return np.clip(widths, self.min_us, self.max_us)
