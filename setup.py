@@ -38,7 +38,7 @@ EXTRAS = {
         "pocketsphinx>=5.0.4",
     ],
     "draw": ["matplotlib>=3.8"],
-    "test": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "mypy>=1.11", "types-PyYAML"],
+    "test": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML"],
 }
 
 setup(

@@ -18,8 +18,8 @@ class SampleClock:
 
     With reports that jitter by 20 ms (uniform) and a card off by up to 200 ppm, the answer is right
     within 4 ms after half a second and within 3 ms after five. An observation moves the answer by
-    at most 1 ms (a twentieth of its block where that is more), except right after a (re)start or an xrun: so
-    far may it run backwards. One thread observes and asks; any may call :meth:`resync`.
+    at most 1 ms (a twentieth of its block where that is more), except right after a (re)start or
+    an xrun: so far may it run backwards. One thread observes and asks; any may call :meth:`resync`.
     """
 
     JITTER_S = 5e-3  # standard deviation of one report

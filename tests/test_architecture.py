@@ -13,7 +13,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 BASE = {"errors", "clock"}
 PURE = {
-    *("frames", "features", "face", "faults", "timeline", "motion", "idle", "budget", "sampleclock"),
+    *("frames", "features", "face", "faults", "timeline", "motion", "idle", "budget"),
+    *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.quantize"),

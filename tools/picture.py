@@ -1,6 +1,6 @@
 """Draws what a sound becomes: the wave, the mouth, its axes, and the pulses of the servos.
 
-    python -m lipsync_tools.picture IN.wav -o OUT.png [--head mouth10] [--from 0.2] [--to 3]
+python -m lipsync_tools.picture IN.wav -o OUT.png [--head mouth10] [--from 0.2] [--to 3]
 """
 
 from __future__ import annotations
