@@ -113,11 +113,18 @@ def _add_run(commands: Any) -> None:
     command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
     command.add_argument("--play", metavar="FILE", help="sound file to speak, - for standard input")
     _add_raw(command)
-    command.add_argument("--for", metavar="S", type=float, default=math.inf, dest="max_s",
+    command.add_argument("--for", metavar="S", type=_seconds, default=math.inf, dest="max_s",
                          help="stop after S seconds")  # fmt: skip
     command.add_argument("--ui", choices=("auto", "face", "plain", "none"), default="auto",
                          help="face: draw the mouth; plain: a line a second")  # fmt: skip
     _add_choices(command)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+    return value
 
 
 def _add_render(commands: Any) -> None:

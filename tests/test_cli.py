@@ -133,3 +133,15 @@ def test_render_into_a_missing_folder_is_a_sentence(
     code, _, err = run(capsys, "render", str(SAMPLE), "-o", str(tmp_path / "no" / "out.csv"))
     assert code == 2
     assert "cannot be written" in err
+
+
+@pytest.mark.parametrize("rate", ["-5", "0", "3999", "96001", "x"])
+def test_an_impossible_raw_rate_is_2(capsys: pytest.CaptureFixture[str], rate: str) -> None:
+    code, _, err = run(capsys, "render", "-", "-o", "-", "--raw-rate", rate)
+    assert code == 2
+    assert rate in err
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "soon"])
+def test_an_impossible_duration_is_2(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    assert run(capsys, "run", "--for", seconds)[0] == 2

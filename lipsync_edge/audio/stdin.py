@@ -55,6 +55,11 @@ class StdinSource(PcmSource):
         if raw_format not in RAW_FORMATS:
             known = ", ".join(RAW_FORMATS)
             raise UsageError(f"raw format {raw_format!r} is unknown.", f"Use one of {known}.")
+        if not LOW_HZ <= raw_rate_hz <= HIGH_HZ:
+            raise UsageError(
+                f"a raw rate of {raw_rate_hz} Hz cannot be played.",
+                f"It must lie in {LOW_HZ} to {HIGH_HZ} Hz.",
+            )
         fd = sys.stdin.fileno() if fd is None else fd
         if os.isatty(fd):
             raise AudioError(
