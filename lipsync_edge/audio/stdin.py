@@ -7,7 +7,15 @@ import select
 import sys
 
 from lipsync_edge.audio.pcm import Encoding, PcmSource
-from lipsync_edge.audio.riff import MAGICS, NEARLY_2_GIB, describe, read_header, remedy
+from lipsync_edge.audio.riff import (
+    HIGH_HZ,
+    LOW_HZ,
+    MAGICS,
+    NEARLY_2_GIB,
+    describe,
+    read_header,
+    remedy,
+)
 from lipsync_edge.errors import AudioError, UsageError
 
 RAW_FORMATS = {
