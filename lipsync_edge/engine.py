@@ -146,6 +146,7 @@ class Mover:
         step = self._motion.step(heard_sample, self._timeline)
         sent_us = self._gate.pass_(step.widths_us, now_s - self._last_s)
         self._last_s = now_s
+        self._motion.sent(sent_us)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be

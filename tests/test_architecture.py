@@ -17,7 +17,8 @@ PURE = {
     *("config", "options", "head", "schema", "yamlnodes"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.quantize"),
-    *("servos", "servos.rig", "servos.gate"),
+    *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
+    *("planner", "emphasis", "personality"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
