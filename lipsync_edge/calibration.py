@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from lipsync_edge.errors import MeasurementError
 
 Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 SWEEP_S = 0.08
 SWEEP_HZ = (800.0, 6000.0)  # what the smallest speaker can play and the cheapest codec lets through
@@ -43,6 +44,9 @@ BANDS_HZ = (300.0, 8000.0)
 N_BANDS = 12
 BURST_S = 0.03  # the loudest so many seconds after a command are the servo, at first sight
 BEGIN_S = 0.012  # of them, so many tell how loud it is when it begins
+N_RUNS = 3  # a tap has as many chances to show the servo
+WEAKEST = 0.1
+TOGETHER_S = 0.025  # lags differ by the wait for a pulse, and a little
 RAMP_S = 5e-3  # a motor needs up to this long to become loud
 MAX_RATIO = 30.0  # sound over noise counts for no more: else the first ripple would be the onset
 
@@ -187,13 +191,14 @@ def find_onsets(
     quiet = round(QUIET_S / HOP_S)
     noise = _noise(powers[:, : quiet - round(FRAME_S / HOP_S)])
     ratios = powers[:, quiet:] / noise[:, None]
-    starts = _loudest(ratios, round(BURST_S / HOP_S))
+    starts, known = _loudest(ratios, round(BURST_S / HOP_S)), np.ones(len(begins), np.bool_)
     for length_s in (BURST_S, BEGIN_S):  # the second time from where the first has found it
-        servo = _servo_over_noise(powers, noise, quiet + starts, round(length_s / HOP_S))
-        starts, sums = _best_run(_evidence(ratios, servo, n_bins))
+        n_frames = round(length_s / HOP_S)
+        servo = _servo_over_noise(powers, noise, quiet + starts, n_frames, known)
+        starts, known = _consensus(*_best_runs(_evidence(ratios, servo, n_bins)))
     late_s, doubt_s = _lateness_s(np.median(servo, axis=0), n_bins, rate_hz)
     lags_s = starts * HOP_S - (commanded_at - begins) / rate_hz - late_s
-    return Onsets(np.where(sums > 0, lags_s, np.nan), doubt_s)
+    return Onsets(np.where(known, lags_s, np.nan), doubt_s)
 
 
 def _lateness_s(servo: Floats, n_bins: Floats, rate_hz: int) -> tuple[float, float]:
@@ -250,11 +255,11 @@ def _loudest(ratios: Floats, n_frames: int) -> NDArray[np.int64]:
 
 
 def _servo_over_noise(
-    powers: Floats, noise: Floats, starts: NDArray[np.int64], n_frames: int
+    powers: Floats, noise: Floats, starts: NDArray[np.int64], n_frames: int, known: Flags
 ) -> Floats:
-    """Power of the servo over the noise, (k, n_bands), from ``n_frames`` after each start."""
+    """Power of the servo over the noise, (k, n_bands), from ``n_frames`` after ``known`` starts."""
     runs = np.array([p[s : s + n_frames].mean(axis=0) for p, s in zip(powers, starts, strict=True)])
-    servo = np.median(np.maximum(runs - noise, 0.0), axis=0)
+    servo = np.median(np.maximum(runs - noise, 0.0)[known], axis=0)
     return np.minimum(servo / noise, MAX_RATIO)
 
 
@@ -265,11 +270,34 @@ def _evidence(ratios: Floats, servo: Floats, n_bins: Floats) -> Floats:
     return np.asarray((each * n_bins).sum(axis=2), np.float64)
 
 
-def _best_run(evidence: Floats) -> tuple[NDArray[np.int64], Floats]:
-    """First frame and sum of the stretch of each row with the largest sum (J. Kadane)."""
-    sums = np.cumsum(np.pad(evidence, ((0, 0), (1, 0))), axis=1)
-    lowest = np.minimum.accumulate(sums, axis=1)
-    ends = (sums - lowest).argmax(axis=1)
-    rows = np.arange(len(sums))
-    starts = [int(row[: end + 1].argmin()) for row, end in zip(sums, ends, strict=True)]
-    return np.array(starts, np.int64), (sums - lowest)[rows, ends]
+def _best_runs(evidence: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """First frames and sums (k, N_RUNS) of the stretches of each row with the largest sums, which
+    do not overlap (J. Kadane's algorithm, again after what was found is struck out)."""
+    left, rows = evidence.copy(), range(len(evidence))
+    starts, totals = [], []
+    for _ in range(N_RUNS):
+        sums = np.cumsum(np.pad(left, ((0, 0), (1, 0))), axis=1)
+        rises = sums - np.minimum.accumulate(sums, axis=1)
+        ends = rises.argmax(axis=1)
+        begins = [int(sums[k, : ends[k] + 1].argmin()) for k in rows]
+        starts.append(begins)
+        totals.append(rises.max(axis=1))
+        for k in rows:
+            left[k, begins[k] : ends[k]] = -np.abs(evidence[k]).max()
+    return np.array(starts, np.int64).T, np.array(totals).T
+
+
+def _consensus(starts: NDArray[np.int64], sums: Floats) -> tuple[NDArray[np.int64], Flags]:
+    """The start of each row, (k,), that lies within the same 25 ms as those of most rows, and which
+    rows have one. Runs much weaker than the row's best do not count."""
+    usable = (sums > 0) & (sums >= WEAKEST * sums[:, :1])
+    if not usable.any():
+        return starts[:, 0], np.zeros(len(starts), np.bool_)
+    n_frames = round(TOGETHER_S / HOP_S)
+    firsts = np.unique(starts[usable])
+    inside = (
+        usable & (starts >= firsts[:, None, None]) & (starts < firsts[:, None, None] + n_frames)
+    )
+    here = inside[inside.any(axis=2).sum(axis=1).argmax()]
+    chosen = np.where(here, sums, 0.0).argmax(axis=1)
+    return starts[np.arange(len(starts)), chosen], here.any(axis=1)

@@ -21,7 +21,7 @@ from lipsync_edge.errors import MeasurementError
 Floats = NDArray[np.float64]
 
 OUTLIER_S = 4e-3  # a tap that is further off than this does not count
-SIGMA_S = 1.5e-3  # of a single onset
+SIGMA_S = (0.5e-3, 2e-3)  # a single onset is uncertain by so much, at least and at most
 OSCILLATOR_SPREAD = 0.085  # of uncalibrated boards: 23 to 27 MHz
 MIN_SHARE = 0.65  # of the taps that must agree
 UNLIKE = 3  # so many more taps must agree with one explanation than with another
@@ -111,7 +111,8 @@ def _fit_waiting(t_s: Floats, y_s: Floats, n_all: int, pwm_hz: float) -> Lag:
     fixed_s = fixed_s[:, :, 0] + (errors_s * kept).sum(axis=2) / np.maximum(kept.sum(axis=2), 1)
     errors_s = np.minimum(np.abs(y_s - waits_s - fixed_s[:, :, None]), OUTLIER_S)
     cost = (errors_s**2).sum(axis=2)
-    weights = np.exp((cost.min() - cost) / (2 * SIGMA_S**2))
+    sigma_s = min(SIGMA_S[1], max(SIGMA_S[0], math.sqrt(float(cost.min()) / len(y_s))))
+    weights = np.exp((cost.min() - cost) / (2 * sigma_s**2))
     weights /= weights.sum()
     means_s = fixed_s + 0.5 / rates_hz[:, None]
     mean_s = float((weights * means_s).sum())

@@ -19,20 +19,23 @@ PURE = {
     *("model", "model.card", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
     *("planner", "emphasis", "personality"),
+    *("calibration", "pulses", "yamledit"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
+    "gpio",
 }
-RUNTIME = {"audio.courier", "engine", "supervisor", "telemetry", "summary", "system"}
-APP = {"app", "build", "cli", "doctor", "render", "view", "__main__", ""}
+RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
+APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
     "model.tflite": {"ai_edge_litert", "tflite_runtime"},
     "servos.driver": {"adafruit_servokit", "adafruit_bus_device"},
     "servos.i2c": {"board"},
+    "gpio": {"RPi"},
 }
 # Parts of one device that stand in files of their own.
 BESIDE = {
