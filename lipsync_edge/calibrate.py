@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import random
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,7 +64,9 @@ class LagReport:
     warnings: tuple[str, ...]
 
     def changes(self) -> Changes:
-        """The values for a config."""
+        """The values for a config; none where no servo was understood, as they belong together."""
+        if not self.lags:
+            return {}
         out: Changes = {("audio", "output_latency_ms"): _tenth(self.output_latency_ms)}
         for name, lag in self.lags.items():
             out["servos", name, "lag_ms"] = _tenth(1e3 * lag.s)
@@ -272,9 +276,10 @@ def run_lag(loaded: Config, plan: LagPlan, say: Say) -> LagReport:
     atexit.register(board.close)
     stream = make_stream(loaded, clock, supervisor.spawn)
     try:
-        listener = Listener(stream, clock)
-        listener.start()
-        return measure_lag(loaded, replace(plan, servos=names), listener, board, clock, say)
+        with sigterm_as_interrupt():
+            listener = Listener(stream, clock)
+            listener.start()
+            return measure_lag(loaded, replace(plan, servos=names), listener, board, clock, say)
     finally:
         board.close()
         stream.stop()
@@ -392,4 +397,15 @@ def run_oscillator(
     probing, clock = spare_channel(loaded, board, channel), MonotonicClock()
     device = make_board(probing, Rig(probing.head, ()), clock)
     atexit.register(device.close)
-    return pulse_rate_hz(device, clock, seconds, pin, gpio)
+    with sigterm_as_interrupt():
+        return pulse_rate_hz(device, clock, seconds, pin, gpio)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Whoever ends the program politely gets the outputs off, as with Ctrl-C. Main thread only."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -249,6 +249,9 @@ def _calibrate_lag(arguments: argparse.Namespace) -> int:
     from lipsync_edge.calibrate import LagPlan, run_lag
 
     loaded = _load(arguments, arguments.config)
+    if loaded.log.level != "debug":
+        hide_library_chatter()
+        _log_to_stderr()
     plan = LagPlan(
         servos=tuple(arguments.servo),
         n_taps=arguments.taps,
@@ -284,7 +287,9 @@ def _tell_calibration(arguments: argparse.Namespace, report: Any) -> int:
     for warning in report.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(json.dumps(report.as_dict(), indent=2) if arguments.json else report.text())
-    if arguments.write:
+    if arguments.write and not report.changes():
+        print("nothing was written.", file=sys.stderr)
+    elif arguments.write:
         out = sys.stderr if arguments.json else sys.stdout
         rewrite(arguments.write, report.changes(), show=lambda text: print(text, file=out))
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -172,13 +174,29 @@ def true_lag_ms(bench: Bench, fixed_s: float) -> float:
     ("hidden_s", "fixed_s", "oscillator_hz"),
     [(0.0, 0.025, 25e6), (0.18, 0.09, 26.3e6), (0.031, 0.055, 24.1e6)],
 )
-def test_lag_and_latency_are_found(hidden_s: float, fixed_s: float, oscillator_hz: float) -> None:
+def test_lag_and_latency_are_found(
+    tmp_path: Path, hidden_s: float, fixed_s: float, oscillator_hz: float
+) -> None:
     bench = Bench(JAW, oscillator_hz, hidden_s=hidden_s, fixed_s=fixed_s, snr_db=15)
     report = bench.measure()
     assert report.refused == {}
     assert report.output_latency_ms == pytest.approx(hidden_s * 1e3, abs=3)
     assert report.lags["jaw"].s * 1e3 == pytest.approx(true_lag_ms(bench, fixed_s), abs=3)
     assert bench.is_off()
+    (tmp_path / "robot.yaml").write_text(ROBOT)
+    rewrite(tmp_path / "robot.yaml", report.changes(), print)
+    loaded, said = config.load(tmp_path / "robot.yaml"), report.as_dict()
+    assert loaded.head.servos[0].options.lag_ms == said["servos"]["jaw"]["lag_ms"]
+    assert loaded.audio.output_latency_ms == said["output_latency_ms"]
+    assert f"{said['output_latency_ms']:.1f}" in report.text()
+
+
+def test_a_wrong_oscillator_is_noticed_by_ear() -> None:
+    report = Bench(JAW, 26.3e6, fixed_s=0.03).measure()
+    (warning,) = report.warnings
+    assert "calibrate oscillator" in warning
+    assert report.lags["jaw"].pulse_hz == pytest.approx(26.3e6 / 4096 / 122, rel=3e-3)
+    assert Bench(JAW, 25.1e6, fixed_s=0.03).measure().warnings == ()
 
 
 def test_the_microphones_own_latency_cancels() -> None:
@@ -215,6 +233,7 @@ def test_a_servo_without_sound_is_refused() -> None:
     report = bench.measure()
     assert report.lags == {}
     assert "jaw" in report.refused
+    assert report.changes() == {}
     assert bench.is_off()
 
 
@@ -438,6 +457,22 @@ def test_lag_command_refuses_what_it_cannot_know(
     for wrong in (["--set", "audio.input="], ["--servo", "tail"], ["--taps", "3"]):
         code, _, err = run(capsys, "calibrate", "lag", str(path), *sets, *wrong)
         assert code == 2, err
+
+
+def test_sigterm_ends_it_as_ctrl_c_does() -> None:
+    """What follows an interruption is tested above."""
+    arguments = ["calibrate", "lag", "--set", "audio.driver=dummy", "--set", "audio.input=mic"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lipsync_edge", *arguments, "--set", "board.driver=simulator"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "listening to the speaker\n"
+    process.terminate()
+    assert process.wait(timeout=20) == 130
+    assert process.stderr.read() == ""
+    process.stderr.close()
 
 
 @pytest.mark.parametrize("what", ["lag", "oscillator"])
