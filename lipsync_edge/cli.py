@@ -131,6 +131,8 @@ def _add_render(commands: Any) -> None:
     command.add_argument("--config", type=Path, metavar="FILE", help="config file (YAML)")
     command.add_argument("--chunk", type=int, default=4096, metavar="N",
                          help="samples read at a time; the result is the same")  # fmt: skip
+    command.add_argument("--simulate", action="store_true",
+                         help="also where the horns are, and the face they show")  # fmt: skip
     _add_raw(command)
     _add_choices(command)
 
@@ -226,7 +228,9 @@ def _render(arguments: argparse.Namespace) -> int:
     if arguments.chunk < 1:
         raise UsageError("--chunk: must be 1 or more.")
     source = open_source(arguments.input, raw_rate_hz=arguments.raw_rate)
-    n_rows, last_s, complete = render(loaded, source, arguments.output, arguments.chunk)
+    n_rows, last_s, complete = render(
+        loaded, source, arguments.output, arguments.chunk, simulate=arguments.simulate
+    )
     damaged = _tell_damage(source)
     if arguments.json:
         report = {"rows": n_rows, "last_time_s": last_s, "complete": complete,

@@ -18,7 +18,7 @@ PURE = {
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
-    *("planner", "emphasis", "personality"),
+    *("planner", "emphasis", "personality", "horns"),
     *("calibration", "pulses", "yamledit"),
 }
 DEVICES = {

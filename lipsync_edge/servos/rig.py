@@ -33,7 +33,8 @@ class Rig:
     their options as arrays, ``dead_band_us`` that of their presets.
     ``release_on_idle``: True where the pulses may stop when nobody speaks. ``driven``: False where
     no axis of the model moves the servo, so that it stays at neutral. ``matrix``: the weights,
-    (n_servos, n_axes); an axis that the model does not drive has no column.
+    (n_servos, n_axes); an axis that the model does not drive has no column. ``ends_us``: the signed
+    ways from neutral that drive 1 and drive -1 mean, without trim.
     """
 
     def __init__(self, head: Head, axes: tuple[str, ...]) -> None:
@@ -56,7 +57,7 @@ class Rig:
         self._used = self.matrix != 0
         self.driven: NDArray[np.bool_] = self._used.any(axis=1)
         ends = np.array([_travel_us(servo) for servo in head.servos])
-        self._toward_plus_us, self._toward_minus_us = ends[:, 0], ends[:, 1]
+        self.ends_us = ends[:, 0], ends[:, 1]
 
     def widths_us(self, poses: NDArray[np.floating]) -> NDArray[np.float64]:
         """Pulse widths (n_servos,) in us for poses (n_axes,), or (n_servos, n_axes) with a row for
@@ -81,7 +82,7 @@ class Rig:
 
     def _driven(self, drive: NDArray[np.float64]) -> NDArray[np.float64]:
         drive = np.clip(drive, -1.0, 1.0)
-        travel_us = np.where(drive >= 0, self._toward_plus_us, self._toward_minus_us)
+        travel_us = np.where(drive >= 0, *self.ends_us)
         widths: NDArray[np.float64] = self.neutral_us + np.abs(drive) * travel_us
         return np.clip(widths, self.min_us, self.max_us)
 
