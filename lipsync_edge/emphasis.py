@@ -30,7 +30,7 @@ PRESS: Mapping[str, float] = {
 }
 ROUND: Mapping[str, float] = {"mouthPucker": 1.0, "mouthFunnel": 0.8}
 
-CLOSURE_WEIGHT = 30.0
+CLOSURE_WEIGHT = 20.0
 ROUND_WEIGHT = 4.0
 LOOSE_WEIGHT = 0.3
 WINDOW_S = 0.15
@@ -77,7 +77,8 @@ class Emphasis:
         loose = 1.0 - (1.0 - LOOSE_WEIGHT) * np.outer(coming - rounding, self._of_round)
         weights = 1.0 + (ROUND_WEIGHT - 1.0) * np.outer(rounding, self._of_round)
         weights *= loose
-        weights += (CLOSURE_WEIGHT - 1.0) * np.outer(closures, self._of_closure)
+        # Cubed: what only looks like a closure, and its slopes, shall not pull like one.
+        weights += (CLOSURE_WEIGHT - 1.0) * np.outer(closures**3, self._of_closure)
         return np.asarray(weights)
 
     def shut(self, poses: Array, closures: Array, clear: float) -> Array:
@@ -86,7 +87,7 @@ class Emphasis:
         ``clear``: 1 completes what is almost closed, more also what is half closed, 0 nothing.
         """
         gap = self.gap(poses)
-        share = np.clip((0.08 * clear - gap) / max(0.06 * clear, 1e-9), 0.0, 1.0) * closures
+        share = np.clip((0.1 * clear - gap) / (0.06 * clear), 0.0, 1.0) * closures
         if self._closure is not None:
             share = np.maximum(share, np.clip(clear * poses[:, self._closure], 0.0, 1.0))
         out = poses.copy()

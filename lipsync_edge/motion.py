@@ -8,8 +8,9 @@ Three ways, chosen by ``motion.planner``:
   first (``emphasis``), in the head's own manner (``personality``).
 
 Poses that are not known yet (live mode, or the far end of a short look-ahead) are extrapolated from
-the last two hops for ``predict_s``: the axes go on at a speed that dies away within
-``PREDICT_FADE_S``, since mouths turn round 4 to 8 times a second.
+the last two hops: the axes go on at a speed that dies away within ``PREDICT_FADE_S``, since mouths
+turn round 4 to 8 times a second. What is commanded now may lie ``predict_s`` beyond what is known;
+more than that is starvation, and the timeline leads the mouth to rest.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ MOST_AHEAD = 10
 LEAST_AHEAD = 4
 PREDICT_FADE_S = 0.04
 PREDICT_FROM_S = 0.02
+PREDICT_MOST_S = 0.06
+TRUST_S = 0.015
+"""The weight of an extrapolated pose falls to a third within this time: a plan must not brake for
+what nobody knows."""
+LEAST_TRUST = 0.001
 
 
 @dataclass(frozen=True)
@@ -142,42 +148,47 @@ class _Look:
         return np.asarray((widths_us - self._rig.min_us) / self._travel_us)
 
     def step(self, heard: float, timeline: Timeline) -> Step:
-        poses, starved = self._poses(heard, timeline)
+        poses, trust, starved = self._poses(heard, timeline)
         pose_now = poses[0]
         poses = self._personality.shape(poses[1:], GRID_S)
         self._time_s += self._spec.tick_s
         if np.isfinite(heard):
             self._personality.breathe(poses, self._time_s + self._offsets / self._rate_hz)
         closures = self._emphasis.closures(poses, GRID_S)
-        weights = self._emphasis.weights(poses, closures, GRID_S)
+        weights = self._emphasis.weights(poses, closures, GRID_S) * trust[:, None]
         shut = self._emphasis.shut(poses, closures, self._personality.options.clear)
         targets = self.shares(self._rig.widths_grid(shut))
         at = self.planner.step(*self._ticks(targets, weights))
         widths = self._rig.min_us + at * self._travel_us
         return Step(np.clip(widths, self._rig.min_us, self._rig.max_us), pose_now, starved)
 
-    def _poses(self, heard: float, timeline: Timeline) -> tuple[Array, bool]:
-        """The pose of now, then those of the grid; beyond what is known they are extrapolated, and
-        beyond that they stay."""
+    def _poses(self, heard: float, timeline: Timeline) -> tuple[Array, Array, bool]:
+        """The pose of now, then those of the grid (m, n_axes); beyond what is known they are
+        extrapolated, and beyond that they stay. Then how far the grid's can be trusted, 0..1, (m,),
+        and whether a pose is missing."""
         newest, rate_hz = timeline.newest, self._rate_hz
         predict = self._spec.predict_s * rate_hz
         wanted = np.concatenate([[heard + self._now], heard + self._offsets])
         base = heard + self._need
         late = base - newest if np.isfinite(newest) and np.isfinite(base) else 0.0
         if late > predict:  # starved: let the timeline hold and ease, as of now
-            return timeline.at(np.minimum(wanted, base))
+            poses, starved = timeline.at(np.minimum(wanted, base))
+            return poses, np.ones(len(poses) - 1), starved
         known = np.minimum(wanted, newest) if np.isfinite(newest) else wanted
         before = newest - PREDICT_FROM_S * rate_hz
         poses, starved = timeline.at(np.append(known, before))
         if starved:  # by an old hole, or by one that matters now?
             starved = timeline.at(np.minimum([wanted[0], base], newest))[1]
-        if predict > 0 and np.isfinite(newest) and wanted[-1] > newest:
-            beyond_s = np.clip(wanted - newest, 0.0, predict) / rate_hz
+        trust = np.ones(len(known))
+        if np.isfinite(newest) and wanted[-1] > newest:
+            unsure_s = np.maximum(wanted - max(newest, base), 0.0) / rate_hz
+            trust = np.maximum(np.exp(-unsure_s / TRUST_S), LEAST_TRUST)
+            beyond_s = np.clip((wanted - newest) / rate_hz, 0.0, PREDICT_MOST_S)
             fade_s = PREDICT_FADE_S * (1.0 - np.exp(-beyond_s / PREDICT_FADE_S))
             slope = (poses[-2] - poses[-1]) / PREDICT_FROM_S
             poses[:-1] += fade_s[:, None] * slope
             np.clip(poses, -1.0 if poses.min() < 0 else 0.0, 1.0, out=poses)
-        return poses[:-1], starved
+        return poses[:-1], trust[1:], starved
 
     def _ticks(self, targets: Array, weights: Array) -> tuple[Array, Array]:
         """Targets and weights on the grid (m, n_servos) to those of the ticks (n_servos, ahead).

@@ -118,7 +118,7 @@ class MotionOptions:
         choices=("plan", "lag", "straight"),
     )
     lead_ms: float = option(
-        10.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
+        5.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
     )
     predict_ms: float = option(
         30.0, "planner plan only: how far poses are extrapolated where they are late", "ms", 0, 60
@@ -172,7 +172,7 @@ class ServoOptions:
         choices=("sg90", "mg90s", "digital", "jaw"),
     )
     lag_ms: float = option(
-        43.0, "time from command to motion, compensated by commanding early", "ms", 0, 300
+        50.0, "time from command to motion, compensated by commanding early", "ms", 0, 300
     )
     slew_us_per_s: float = option(6333.0, "fastest change of the pulse", "us/s", 100, 100_000)
     speed_us_per_s: float = option(

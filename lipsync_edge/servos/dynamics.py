@@ -61,9 +61,9 @@ class ServoModel:
         """How far the horn trails a moving pulse on average.
 
         Half a period until the next frame, half a period because a pulse holds its width for one,
-        the dead time, and the loop's time constant.
+        the dead time, the loop's time constant, and what it takes to gain speed.
         """
-        return 1.0 / pwm_hz + self.dead_time_s + self.response_s
+        return 1.0 / pwm_hz + self.dead_time_s + self.response_s + self.ramp_s / 4
 
 
 PRESETS: dict[str, ServoModel] = {
