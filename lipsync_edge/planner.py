@@ -29,6 +29,8 @@ ROUNDS = 12
 PENALTY = 6.0
 RELAXATION = 1.6
 SMOOTHNESS = 0.1
+NO_REASON = 0.25
+"""A target of less weight, such as a mere guess, is no reason to leave rest."""
 
 
 class Planner:
@@ -69,13 +71,14 @@ class Planner:
         counts as rest, such a weight as 1.
         """
         targets = np.where(np.isfinite(targets), targets, self.rest[:, None])
-        weights = np.where(np.isfinite(weights), weights, 1.0)
+        weights = np.clip(np.where(np.isfinite(weights), weights, 1.0), 0.0, 1e6)
+        targets = np.clip(targets, 0.0, 1.0)
         first = self._first(targets, weights)
-        still = self._is_quiet(targets, first)
+        still = self._is_quiet(np.where(weights < NO_REASON, self.at[:, None], targets), first)
         step = np.where(still, 0.0, first - self.at)
         home = (targets == self.rest[:, None]).all(axis=1)
         step = np.where(home & still, self.rest - self.at, step)
-        self._move(step)
+        self.move(step)
         return self.at.copy()
 
     def sent(self, at: Array) -> None:
@@ -111,7 +114,7 @@ class Planner:
         quiet: NDArray[np.bool_] = near & slow & settled
         return quiet
 
-    def _move(self, step: Array) -> None:
+    def move(self, step: Array) -> None:
         """Take a step, after holding it to slew, acceleration, and a stop before the limits."""
         low = np.maximum(self.speed - self.accel, -self.slew)
         high = np.minimum(self.speed + self.accel, self.slew)
