@@ -92,7 +92,7 @@ def test_render_simulate_adds_horns_and_what_they_show(tmp_path: Path) -> None:
         for name in ("pose.jawOpen", "seen.jawOpen", "horn.jaw")
     )
     assert horn[0] == 0.0, "before the first command the jaw is at rest"
-    assert 0.0 <= horn.min()
+    assert horn.min() >= 0.0
     assert horn.max() <= 1.0
     # Written straight through, a horn trails by its lag, 43 ms or two ticks of 20.
     r = [np.corrcoef(seen[k:], pose[: len(pose) - k])[0, 1] for k in range(6)]

@@ -137,11 +137,14 @@ def test_a_closure_counts_up_to_40_ms_beside_its_phone() -> None:
 
 
 def test_the_best_threshold_parts_closures_from_vowels() -> None:
-    assert m.best_threshold([0.1, 0.2, 0.15], [0.6, 0.8]) == pytest.approx(0.4)
+    closures, vowels = [0.1, 0.2, 0.15], [0.6, 0.8]
+    assert m.best_threshold(closures, vowels, film=0.3) == 0.3, "anything between is as good"
+    assert 0.2 < m.best_threshold(closures, vowels, film=0.12) < 0.6
+    assert 0.2 < m.best_threshold(closures, vowels, film=0.9) < 0.6
     # One vowel lies among the closures: giving it up costs less than giving up two of five.
-    best = m.best_threshold([0.1, 0.1, 0.1, 0.3, 0.3], [0.2, 0.9, 0.9, 0.9, 0.9])
+    best = m.best_threshold([0.1, 0.1, 0.1, 0.3, 0.3], [0.2, 0.9, 0.9, 0.9, 0.9], film=0.15)
     assert 0.3 < best < 0.9
-    assert math.isnan(m.best_threshold([], [0.5]))
+    assert math.isnan(m.best_threshold([], [0.5], 0.2))
 
 
 def test_timing_errors_are_signed_and_sized() -> None:

@@ -69,12 +69,12 @@ def _shifted_r(pairs: list[tuple[Array, Array]], lag_ms: int, edge_ms: int) -> f
     parts = []
     for truth, seen in pairs:
         at = np.arange(edge, len(truth) - edge)
-        parts.append((truth[at], _between(seen, at + lag_ms * RATE_HZ / 1000)))
+        parts.append((truth[at], _between(seen, np.asarray(at + lag_ms * RATE_HZ / 1000.0))))
     r = pearson([a for a, _ in parts], [b for _, b in parts])
     return r if np.isfinite(r) else -1.0
 
 
-def _between(signal: Array, at: Array) -> Array:
+def _between(signal: Array, at: NDArray[np.floating]) -> Array:
     """Catmull-Rom's cubic through the samples around ``at`` (m,), in samples."""
     k = np.floor(at).astype(np.int64)
     t = at - k
@@ -131,11 +131,12 @@ def warping_path(a: Array, b: Array, band: int) -> NDArray[np.int64]:
     cost[0, 0] = 0.0
     i_all = np.arange(1, n + 1)
     for both in range(2, n + m + 1):  # an anti-diagonal at once: i + j = both
-        i = i_all[max(0, both - m - 1) : both - 1]
-        i = i[np.abs(2 * i - both) <= band]
-        j = both - i
-        best = np.minimum(np.minimum(cost[i - 1, j - 1], cost[i - 1, j]), cost[i, j - 1])
-        cost[i, j] = (a[i - 1] - b[j - 1]) ** 2 + best
+        rows = i_all[max(0, both - m - 1) : both - 1]
+        rows = rows[np.abs(2 * rows - both) <= band]
+        columns = both - rows
+        best = np.minimum(cost[rows - 1, columns - 1], cost[rows - 1, columns])
+        best = np.minimum(best, cost[rows, columns - 1])
+        cost[rows, columns] = (a[rows - 1] - b[columns - 1]) ** 2 + best
     path, i, j = [(n - 1, m - 1)], n, m
     while (i, j) != (1, 1):
         steps = ((i - 1, j - 1), (i - 1, j), (i, j - 1))
@@ -191,19 +192,20 @@ def below(depths: Sequence[float], threshold: float) -> float:
     return float(np.mean(np.array(depths) < threshold)) if len(depths) else float("nan")
 
 
-def best_threshold(hits: Sequence[float], misses: Sequence[float]) -> float:
+def best_threshold(hits: Sequence[float], misses: Sequence[float], film: float) -> float:
     """The threshold with the largest recall minus false share (W. J. Youden's J, 1950).
 
     ``hits``: depths of closures, ``misses``: of open vowels, both from speakers to learn from. Of
-    equally good ones the middle. NaN where either is empty.
+    equally good ones the one nearest to ``film``, the threshold that the film itself is read with:
+    so a mouth that does what the film does is held to the same. NaN where either is empty.
     """
     if not len(hits) or not len(misses):
         return float("nan")
     edges = np.unique(np.concatenate([hits, misses]))
-    middles = np.concatenate([[edges[0] - 1e-6], (edges[1:] + edges[:-1]) / 2, [edges[-1] + 1e-6]])
+    middles = np.append((edges[1:] + edges[:-1]) / 2, [edges[0] - 1e-6, edges[-1] + 1e-6, film])
     j = np.array([below(hits, t) - below(misses, t) for t in middles])
     best = middles[j >= j.max() - 1e-9]
-    return float(best[len(best) // 2])
+    return float(best[np.abs(best - film).argmin()])
 
 
 def closed_run(signal: Array, threshold: float, span_s: Span) -> tuple[float, float] | None:
