@@ -57,5 +57,10 @@ setup(
     },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["lipsync-edge = lipsync_edge.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "lipsync-edge = lipsync_edge.cli:main",
+            "lipsync-tools = lipsync_tools.cli:main",
+        ]
+    },
 )

@@ -70,14 +70,17 @@ def make_budget(
     lag_ms: float,
     margin_ms: float,
     lookahead_ms: float,
+    lead_ms: float = 0.0,
+    predict_ms: float = 0.0,
 ) -> Budget:
-    """Add up ``block + resampler + frame + model delay + inference + servo lag + margin``.
+    """Add up ``block + resampler + frame + model delay + inference + servo lag + margin + lead``.
 
     A pose stands at the centre of its frame: it is known half a frame after that sample, and the
-    mover, which interpolates, needs the pose one hop further on as well.
+    mover, which interpolates, needs the pose one hop further on as well. What the lookahead is then
+    short of, extrapolated poses make up for, as far as ``predict_ms``.
     """
     frame_ms = 1e3 * (spec.frame_length / 2 + spec.hop_length) / spec.sample_rate_hz
-    items = (
+    items = [
         Item("block", 1e3 * block / rate_hz, f"{block} samples at {rate_hz} Hz"),
         Item("resampler", 1e3 * resampler_s, f"{rate_hz} to {spec.sample_rate_hz} Hz"),
         Item("frame", frame_ms, "half a frame and one hop"),
@@ -85,5 +88,11 @@ def make_budget(
         Item("inference", inference_ms, "features and model, p99 (model.inference_ms)"),
         Item("servo lag", lag_ms, "slowest servo (lag_ms)"),
         Item("margin", margin_ms, "motion.margin_ms"),
-    )
-    return Budget(items, lookahead_ms)
+    ]
+    if lead_ms:
+        items.append(Item("lead", lead_ms, "the mouth comes first (motion.lead_ms)"))
+    short_ms = sum(item.ms for item in items) - lookahead_ms
+    if short_ms > 0 and predict_ms > 0:
+        guessed_ms = min(short_ms, predict_ms)
+        items.append(Item("prediction", -guessed_ms, "extrapolated poses (motion.predict_ms)"))
+    return Budget(tuple(items), lookahead_ms)

@@ -17,7 +17,7 @@ from lipsync_edge.engine import Analyzer, Mover
 from lipsync_edge.errors import BoardError, ConfigError
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
-from lipsync_edge.motion import Motion
+from lipsync_edge.motion import Motion, MotionSpec
 from lipsync_edge.servos import Board
 from lipsync_edge.servos.gate import Gate
 from lipsync_edge.servos.rig import Rig
@@ -129,6 +129,7 @@ class Chain:
 
 def budget_of(config: Config, model: Model, rate_hz: int) -> Budget:
     """The latency budget of a config at a stream rate."""
+    slowest_ms = max(servo.options.lag_ms for servo in config.head.servos)
     return make_budget(
         spec=model.spec,
         rate_hz=rate_hz,
@@ -136,10 +137,31 @@ def budget_of(config: Config, model: Model, rate_hz: int) -> Budget:
         resampler_s=Resampler(rate_hz, model.spec.sample_rate_hz).delay_s,
         delay_frames=model.delay_frames,
         inference_ms=config.model.inference_ms,
-        lag_ms=max(servo.options.lag_ms for servo in config.head.servos),
+        lag_ms=0.0 if config.motion.planner == "straight" else slowest_ms,
         margin_ms=config.motion.margin_ms,
+        lead_ms=lead_ms(config),
+        predict_ms=config.motion.predict_ms if config.motion.planner == "plan" else 0.0,
         lookahead_ms=config.audio.lookahead_ms,
     )
+
+
+def motion_spec(config: Config, budget: Budget) -> MotionSpec:
+    """How to move, by a config and what its budget leaves."""
+    options = config.motion
+    return MotionSpec(
+        planner=options.planner,
+        tick_s=1 / options.rate_hz,
+        horizon_s=config.audio.lookahead_ms / 1e3,
+        trail_s=budget.trail_ms / 1e3,
+        lead_s=lead_ms(config) / 1e3,
+        predict_s=options.predict_ms / 1e3 if options.planner == "plan" else 0.0,
+    )
+
+
+def lead_ms(config: Config) -> float:
+    """How much the mouth leads by plan: nothing in live mode, where it trails anyway."""
+    planned = config.motion.planner == "plan" and config.audio.lookahead_ms > 0
+    return config.motion.lead_ms if planned else 0.0
 
 
 def make_chain(
@@ -163,7 +185,7 @@ def make_chain(
             ease_samples=config.motion.ease_ms * per_ms,
         )
     )
-    motion = Motion(rig, rate_hz, budget.trail_ms)
+    motion = Motion(rig, rate_hz, motion_spec(config, budget), model.axes, config.head.personality)
     idle = Idle(rig.neutral_us, rig.release_on_idle, config.motion.idle_s)
     gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     return Chain(

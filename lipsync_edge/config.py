@@ -26,6 +26,7 @@ from lipsync_edge.options import (
     LogOptions,
     ModelOptions,
     MotionOptions,
+    PersonalityOptions,
     Rule,
     ServoOptions,
     rules,
@@ -44,6 +45,7 @@ _SCHEMA = Group(
         "head": Group(heads.PROFILE.items, word=Leaf("str", rules(HeadOptions)["head"])),
         "servos": heads.SERVOS,
         "boards": heads.BOARDS,
+        "personality": heads.PROFILE.items["personality"],
     }
 )
 
@@ -127,12 +129,13 @@ def _profile(
 def _override(
     base: Entries, written: Entries, said: Entries, other_head: bool, problems: Problems
 ) -> tuple[Entries, list[str]]:
-    """Lay ``servos`` and ``boards`` of the config and the command line over a profile's values."""
+    """Lay ``servos``, ``boards`` and ``personality`` of the config and the command line over a
+    profile's values."""
     known = [key[1] for key in base if len(key) == 2 and key[0] == "servos"]
     merged, notes = dict(base), []
     for layer, may_differ in ((written, other_head), (said, False)):
         for key, entry in layer.items():
-            if key[:1] not in {("servos",), ("boards",)}:
+            if key[:1] not in {("servos",), ("boards",), ("personality",)}:
                 continue
             if key[0] == "servos" and len(key) > 1 and key[1] not in known:
                 text = f"the head has no servo {key[1]}"
@@ -181,6 +184,8 @@ def default_yaml() -> str:
     lines = [_TITLE, *_explained(HeadOptions, "")]
     for name, section in SECTIONS.items():
         lines += ["", f"# {section.__doc__}", f"{name}:", *_explained(section, "  ")]
+    lines += ["", "# How a head speaks; what is not written here comes from its profile."]
+    lines += ["#personality:", *_explained(PersonalityOptions, "#  ")]
     lines += [_HEAD_HELP + "#servos:", "#  jaw:", *_explained(ServoOptions, "#    ")]
     lines += [f"#    # {WEIGHT.help} ({WEIGHT.limits})", "#    mix: {jawOpen: 1.0}"]
     lines += ["", "#boards:", "#  -", *_explained(BoardSpec, "#    ")]
@@ -209,7 +214,7 @@ def dump(config: Config) -> str:
     for board in head.boards:
         first, *rest = _options(board, "      ")
         lines += ["    - " + first.strip(), *rest]
-    lines += ["  servos:"]
+    lines += ["  personality:", *_options(head.personality, "    "), "  servos:"]
     for servo in head.servos:
         weights = ", ".join(f"{axis}: {WEIGHT.show(weight)}" for axis, weight in servo.mix.items())
         lines += [f"    {_word(servo.name)}:", *_options(servo.options, "      ")]

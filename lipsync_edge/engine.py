@@ -152,6 +152,7 @@ class Mover:
         resting = self._idle.step(step.widths_us, dt_s)
         if resting.any():
             sent_us = self._gate.off(resting)
+        self._motion.sent(sent_us)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be

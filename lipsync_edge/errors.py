@@ -44,3 +44,11 @@ class ModelError(LipsyncError):
 
 class BoardError(LipsyncError):
     """A servo board that does not answer or answers wrongly."""
+
+
+class MeasurementError(LipsyncError):
+    """A calibration that cannot know: too noisy, nothing heard, or results that contradict."""
+
+
+class GpioError(LipsyncError):
+    """A pin of the computer that cannot be used."""

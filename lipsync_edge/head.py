@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from lipsync_edge.face import AXES
-from lipsync_edge.options import WEIGHT, BoardSpec, Rule, ServoOptions
+from lipsync_edge.options import WEIGHT, BoardSpec, PersonalityOptions, Rule, ServoOptions
 from lipsync_edge.schema import Entries, Entry, Group, Leaf, Listed, Named, Walker, group
+from lipsync_edge.servos.dynamics import PRESETS, ServoModel
 from lipsync_edge.yamlnodes import KeyPath, Problems, read, shorten
 
 HEADS = Path(__file__).parent / "heads"
@@ -26,6 +27,7 @@ PROFILE = Group(
     {
         "name": Leaf("str", Rule("short name of the head")),
         "description": Leaf("str", Rule("one sentence about the head")),
+        "personality": group(PersonalityOptions),
         "boards": BOARDS,
         "servos": SERVOS,
     }
@@ -43,12 +45,14 @@ class Servo:
 
 @dataclass(frozen=True)
 class Head:
-    """All servos of a head, in the order of the profile, and the boards that drive them."""
+    """All servos of a head, in the order of the profile, the boards that drive them, and how the
+    head speaks."""
 
     name: str
     description: str
     boards: tuple[BoardSpec, ...]
     servos: tuple[Servo, ...]
+    personality: PersonalityOptions = field(default_factory=PersonalityOptions)
 
 
 def shipped() -> tuple[str, ...]:
@@ -90,7 +94,7 @@ def build(entries: Entries, pwm_hz: float, problems: Problems) -> Head:
     n_boards = len(_children(entries, ("boards",)))
     boards = tuple(make(BoardSpec, entries, ("boards", str(i))) for i in range(n_boards))
     boards = boards or (BoardSpec(),)
-    servos = tuple(_servo(entries, name) for name in _children(entries, ("servos",)))
+    servos = tuple(_servo(entries, name, pwm_hz) for name in _children(entries, ("servos",)))
     # A value that could not be read stands at its default: no follow-up complaints about that.
     unread = {path[path[0] == "head" :] for path in problems.invalid if path}
     _check_boards(entries, boards, problems)
@@ -105,7 +109,9 @@ def build(entries: Entries, pwm_hz: float, problems: Problems) -> Head:
             where.place, ("servos",), "a head needs a servo; add one, e.g. `jaw: {channel: 0}`"
         )
     text = {key: entries[(key,)].value for key in ("name", "description") if (key,) in entries}
-    return Head(text.get("name") or "custom", text.get("description") or "", boards, servos)
+    personality = make(PersonalityOptions, entries, ("personality",))
+    name, description = text.get("name") or "custom", text.get("description") or ""
+    return Head(name, description, boards, servos, personality)
 
 
 def make(section: type[Any], entries: Entries, path: KeyPath) -> Any:
@@ -139,11 +145,34 @@ def _children(entries: Entries, path: KeyPath) -> list[str]:
     return [key[n] for key in entries if len(key) == n + 1 and key[:n] == path]
 
 
-def _servo(entries: Entries, name: str) -> Servo:
+def _servo(entries: Entries, name: str, pwm_hz: float) -> Servo:
     path = ("servos", name, "mix")
     mix = {axis: entries[(*path, axis)].value for axis in _children(entries, path)}
     mix = {axis: weight for axis, weight in mix.items() if weight is not None}
-    return Servo(name, make(ServoOptions, entries, path[:2]), mix)
+    options = make(ServoOptions, entries, path[:2])
+    given = preset_values(options.preset, pwm_hz)
+    unwritten = {key: given[key] for key in given if (*path[:2], key) not in entries}
+    return Servo(name, replace(options, **unwritten), mix)
+
+
+def preset_values(preset: str, pwm_hz: float) -> dict[str, float]:
+    """What a preset says about a servo's options; ``pwm_hz``: the board's frequency."""
+    model = PRESETS[preset]
+    return {
+        "lag_ms": float(round(1e3 * model.lag_s(pwm_hz))),
+        "slew_us_per_s": float(round(model.no_load_us_per_s)),
+        "speed_us_per_s": float(round(model.speed_us_per_s)),
+        "accel_us_per_s2": float(round(model.accel_us_per_s2)),
+    }
+
+
+def servo_model(options: ServoOptions) -> ServoModel:
+    """The servo that these options describe, for the simulation: the preset, with the speed and
+    acceleration that are written."""
+    preset = PRESETS[options.preset]
+    speed, accel = options.speed_us_per_s, options.accel_us_per_s2
+    no_load = speed / (1.0 - preset.load_share)
+    return replace(preset, no_load_us_per_s=no_load, ramp_s=speed / accel)
 
 
 def _place(entries: Entries, path: KeyPath, *keys: str) -> str:

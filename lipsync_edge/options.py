@@ -115,6 +115,17 @@ class MotionOptions:
         5.0, "rest after which servos with `on_idle: release` get no more pulses", "s", 0.5, 3600
     )
     margin_ms: float = option(10.0, "spare time in the latency budget", "ms", 0, 500)
+    planner: str = option(
+        "plan",
+        "plan looks ahead; lag only commands early by lag_ms; straight writes poses as they come",
+        choices=("plan", "lag", "straight"),
+    )
+    lead_ms: float = option(
+        5.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
+    )
+    predict_ms: float = option(
+        30.0, "planner plan only: how far poses are extrapolated where they are late", "ms", 0, 60
+    )
 
 
 @dataclass(frozen=True)
@@ -156,12 +167,39 @@ class ServoOptions:
     trim_us: float = option(0.0, "shifts every pulse of this servo", "us", -500, 500)
     range: float = option(1.0, "share of the travel that is used", "", 0, 1)
     invert: bool = option(False, "turn the other way round")
+    # Where a profile names a preset, the four values after it default to those of the preset; what
+    # stands here is an MG90S.
+    preset: str = option(
+        "mg90s",
+        "what servo it is; gives the next four",
+        choices=("sg90", "mg90s", "digital", "jaw"),
+    )
     lag_ms: float = option(
         50.0, "time from command to motion, compensated by commanding early", "ms", 0, 300
     )
-    # An SG90 turns 60 deg in 0.1 s at 4.8 V (its data sheet); 180 deg are about 1900 us.
-    slew_us_per_s: float = option(6000.0, "fastest change of the pulse", "us/s", 100, 100_000)
+    slew_us_per_s: float = option(6333.0, "fastest change of the pulse", "us/s", 100, 100_000)
+    speed_us_per_s: float = option(
+        4894.0, "speed of the horn under its load, for planning", "us/s", 100, 100_000
+    )
+    accel_us_per_s2: float = option(
+        163131.0, "acceleration of the horn, for planning", "us/s2", 1000, 10_000_000
+    )
     on_idle: str = option("release", "what to do when nobody speaks", choices=("release", "hold"))
+
+
+@dataclass(frozen=True)
+class PersonalityOptions:
+    """How a head speaks."""
+
+    amplitude: float = option(1.0, "how far all moves of the face go", "", 0, 1.5)
+    clear: float = option(
+        1.0, "how fully vowels and closures are made; 1.5 is for lip-readers", "", 0.5, 2
+    )
+    smoothing: float = option(1.0, "softness of the moves; 0: as crisp as the servos can", "", 0, 4)
+    asymmetry: float = option(
+        0.0, "share by which the right side moves more and the left side less", "", -0.3, 0.3
+    )
+    breathing: float = option(0.0, "how far the jaw breathes when nobody speaks", "", 0, 0.1)
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.ring import Ring
@@ -22,6 +24,8 @@ from lipsync_edge.build import Chain, make_chain, make_model
 from lipsync_edge.clock import VirtualClock
 from lipsync_edge.config import Config
 from lipsync_edge.errors import UsageError
+from lipsync_edge.horns import Horns, Seen, travel
+from lipsync_edge.model import Model
 from lipsync_edge.servos.dummy import DummyBoard
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.telemetry import Telemetry
@@ -62,40 +66,86 @@ class Pump:
         return samples
 
 
-def rows(config: Config, source: Source, chunk: int = 4096) -> Iterator[list[str]]:
+@dataclass(frozen=True)
+class Tick:
+    """One row: the moment ``time_s`` of the sound that is heard, the pose (n_axes,) that the mouth
+    is to show then, the widths (n_servos,) in us that are commanded then (early by the lag)."""
+
+    time_s: float
+    pose: NDArray[np.float64]
+    widths_us: NDArray[np.float64]
+
+
+class Renderer:
+    """A chain in a time of its own, over one source."""
+
+    def __init__(self, config: Config, source: Source, model: Model | None = None) -> None:
+        """``model``: another than the config's, for instance one that knows the truth."""
+        self._clock, telemetry = VirtualClock(), Telemetry()
+        self.config, self.model = config, model or make_model(config, self._clock)
+        self.rig = Rig(config.head, self.model.axes)
+        board = DummyBoard(len(self.rig.slots), clock=self._clock)
+        board.open()
+        self._source, self._rate_hz = source, source.rate_hz
+        self._chain = make_chain(
+            config, self.model, self.rig, board, Ring(16), source.rate_hz, self._clock, telemetry
+        )
+
+    def ticks(self, chunk: int = 4096) -> Iterator[Tick]:
+        """All ticks of the mover until the end of the source."""
+        options, chain, rate_hz = self.config, self._chain, self._rate_hz
+        behind = options.audio.frames_per_buffer + options.model.inference_ms * rate_hz / 1e3
+        pump = Pump(self._source, chunk)
+        tick = 0
+        while True:
+            time_s = tick / options.motion.rate_hz
+            heard = time_s * rate_hz
+            arrived = max(0, int(heard + chain.lookahead_samples - behind))
+            pump.advance(arrived, chain)
+            pump.peek(int(heard) + 1)
+            if pump.total is not None and heard >= pump.total:
+                return
+            self._clock.sleep_until(time_s)
+            widths_us = chain.mover.tick(heard, time_s)
+            pose = np.array(list(chain.mover.snapshot.pose.values()))
+            yield Tick(time_s, pose, widths_us)
+            tick += 1
+
+
+def rows(
+    config: Config, source: Source, chunk: int = 4096, simulate: bool = False
+) -> Iterator[list[str]]:
     """The table: a row of column names, then one row per mover tick.
 
     ``time_s``: the moment of the sound that is heard; ``pose.AXIS``: what the mouth is to show
-    then; ``width_us.SERVO``: the pulse that is commanded then (early by the servo's lag).
+    then; ``width_us.SERVO``: the pulse that is commanded then (early by the servo's lag). With
+    ``simulate`` also ``horn.SERVO``: where the horn is then, 0..1 of its travel, after all commands
+    before this one; ``seen.AXIS``: the axis values that the horns show.
     """
-    clock, telemetry = VirtualClock(), Telemetry()
-    model = make_model(config, clock)
-    rig = Rig(config.head, model.axes)
-    board = DummyBoard(len(rig.slots), clock=clock)
-    board.open()
-    rate_hz = source.rate_hz
-    chain = make_chain(config, model, rig, board, Ring(16), rate_hz, clock, telemetry)
-    behind = config.audio.frames_per_buffer + config.model.inference_ms * rate_hz / 1e3
-    pump = Pump(source, chunk)
-    yield ["time_s", *(f"pose.{a}" for a in model.axes), *(f"width_us.{n}" for n in rig.names)]
-    tick = 0
-    while True:
-        time_s = tick / config.motion.rate_hz
-        heard = time_s * rate_hz
-        arrived = max(0, int(heard + chain.lookahead_samples - behind))
-        pump.advance(arrived, chain)
-        pump.peek(int(heard) + 1)
-        if pump.total is not None and heard >= pump.total:
-            return
-        clock.sleep_until(time_s)
-        widths_us = chain.mover.tick(heard, time_s)
-        pose = chain.mover.snapshot.pose.values()
-        yield [f"{time_s:.4f}", *(f"{v:.5f}" for v in pose), *(f"{w:.2f}" for w in widths_us)]
-        tick += 1
+    renderer = Renderer(config, source)
+    axes, rig = renderer.model.axes, renderer.rig
+    names = ["time_s", *(f"pose.{a}" for a in axes), *(f"width_us.{n}" for n in rig.names)]
+    if simulate:
+        names += [*(f"horn.{n}" for n in rig.names), *(f"seen.{a}" for a in axes)]
+        horns, seen = Horns(config.head, rig, config.board.pwm_hz), Seen(rig, axes)
+    yield names
+    for tick in renderer.ticks(chunk):
+        row = [f"{tick.time_s:.4f}", *(f"{v:.5f}" for v in tick.pose)]
+        row += [f"{w:.2f}" for w in tick.widths_us]
+        if simulate:
+            shares, shown = travel(rig, horns.at_us), seen.axes(horns.at_us[None])[0]
+            row += [f"{v:.5f}" for v in (*shares, *shown)]
+            horns.step(tick.widths_us, 1 / config.motion.rate_hz)
+        yield row
 
 
 def render(
-    config: Config, source: Source, out: str, chunk: int = 4096, progress: bool = True
+    config: Config,
+    source: Source,
+    out: str,
+    chunk: int = 4096,
+    progress: bool = True,
+    simulate: bool = False,
 ) -> tuple[int, float, bool]:
     """Write the table to the file ``out`` (``-``: standard output).
 
@@ -105,7 +155,7 @@ def render(
     n_rows, last_s, complete = 0, 0.0, True
     with _output(out) as file:
         try:
-            for row in rows(config, source, chunk):
+            for row in rows(config, source, chunk, simulate):
                 file.write(",".join(row) + "\n")
                 if row[0] != "time_s":
                     n_rows, last_s = n_rows + 1, float(row[0])

@@ -18,21 +18,25 @@ PURE = {
     *("config", "options", "head", "schema", "yamlnodes"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.quantize"),
-    *("servos", "servos.rig", "servos.gate"),
+    *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
+    *("planner", "emphasis", "personality", "horns"),
+    *("calibration", "pulses", "yamledit"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
+    "gpio",
 }
-RUNTIME = {"audio.courier", "engine", "supervisor", "telemetry", "summary", "system"}
-APP = {"app", "build", "cli", "doctor", "render", "view", "__main__", ""}
+RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
+APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
     "model.tflite": {"ai_edge_litert", "tflite_runtime"},
     "servos.driver": {"adafruit_servokit", "adafruit_bus_device"},
     "servos.i2c": {"board"},
+    "gpio": {"RPi"},
 }
 # Parts of one device that stand in files of their own.
 BESIDE = {
@@ -167,6 +171,7 @@ def test_sizes(path: Path) -> None:
 def test_tools_import_only_what_is_pure_of_the_robot() -> None:
     """Learning and evaluation share the features, the card and the face with the robot."""
     driving = {"bench", "picture", "i2c_traffic", "soundserver", "check_wheels"}
+    driving |= {"motion_runs", "motion_pictures"}
     for path in sorted((ROOT / "tools").rglob("*.py")):
         if path.stem not in driving:
             used = own(ast.parse(path.read_text()))

@@ -10,7 +10,7 @@ import pytest
 
 from lipsync_edge.cli import SAMPLE, main
 
-COMMANDS = ("run", "render", "check", "devices", "doctor", "detach", "config")
+COMMANDS = ("run", "render", "calibrate", "check", "devices", "doctor", "detach", "config")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

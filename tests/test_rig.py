@@ -109,8 +109,8 @@ def test_the_options_as_arrays() -> None:
     )
     assert two.names == ("jaw", "neck")
     assert two.slots == (Slot(0, 3), Slot(1, 0))
-    assert two.lag_s.tolist() == [0.08, 0.05]
-    assert two.slew_us_per_s.tolist() == [6000, 900]
+    assert two.lag_s.tolist() == [0.08, ServoOptions().lag_ms / 1e3]
+    assert two.slew_us_per_s.tolist() == [ServoOptions().slew_us_per_s, 900]
     assert two.min_us.tolist() == [1000, 1200]
     assert two.max_us.tolist() == [2000, 2000]
     assert two.neutral_us.tolist() == [1490, 1500]

@@ -46,6 +46,8 @@ class VirtualRobot:
         overrides = [(key.replace("__", "."), value) for key, value in options.items()]
         # Time is what counts here: a servo that the gate does not slow down.
         overrides.append(("servos.jaw.slew_us_per_s", "100000"))
+        if "motion__planner" not in options:  # the planner's own timing has tests of its own
+            overrides.append(("motion.planner", "lag"))
         self.config = config.load(None, overrides, head="jaw")
         self.clock = VirtualClock()
         self.telemetry = Telemetry()

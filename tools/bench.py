@@ -28,7 +28,8 @@ from lipsync_edge.build import make_board, make_model
 from lipsync_edge.cli import SAMPLE
 from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.features import Features
-from lipsync_edge.motion import Motion
+from lipsync_edge.motion import Motion, MotionSpec
+from lipsync_edge.planner import Planner
 from lipsync_edge.servos.gate import Gate
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.timeline import Timeline, TimelineSpec
@@ -78,7 +79,8 @@ def measure_parts(head: str, rounds: int) -> dict[str, dict[str, float]]:
     rows = [features.relative(features.mel_db(frame)) for frame in frames]
     poses = [model.step(row).copy() for row in rows]
     timeline = Timeline(TimelineSpec(len(model.axes), spec.hop_s * STREAM_HZ, 4e3, 1e4))
-    motion, gate = Motion(rig, STREAM_HZ), Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
+    motion = Motion(rig, STREAM_HZ, MotionSpec(), model.axes, settings.head.personality)
+    gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     n, hop = len(frames), spec.hop_s * STREAM_HZ
     blocks = [frame[: spec.hop_length] for frame in frames]
     step = motion.step(0.0, timeline)
@@ -101,6 +103,18 @@ def measure_parts(head: str, rounds: int) -> dict[str, dict[str, float]]:
     result |= measure_audio(rounds)
     assert not step.starved
     return result
+
+
+def measure_planner(rounds: int) -> list[dict[str, float]]:
+    """Cost of the planner alone by servos and ticks ahead, on random targets."""
+    rng, rows = np.random.default_rng(0), []
+    for n_servos, ahead in ((1, 8), (13, 8), (26, 8), (52, 8), (26, 4), (26, 16), (26, 32)):
+        planner = Planner(np.full(n_servos, 0.5), 0.2, 0.1, ahead, 0.01)
+        targets = rng.random((100, n_servos, ahead))
+        weights = rng.uniform(0.5, 20.0, (100, n_servos, ahead))
+        figures = timed(rounds // 5, lambda k: planner.step(targets[k % 100], weights[k % 100]))  # noqa: B023
+        rows.append({"servos": n_servos, "ahead": ahead, **figures})
+    return rows
 
 
 def measure_audio(rounds: int) -> dict[str, dict[str, float]]:
@@ -150,6 +164,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3000, help="rounds per part")
     arguments = parser.parse_args()
     parts = measure_parts(arguments.head, arguments.rounds)
+    planner = measure_planner(arguments.rounds)
     start = measure_start(arguments.head)
     per_hop = ("resampler", "features", "inference", "decode")
     per_tick = ("motion", "gate", "board")
@@ -158,6 +173,7 @@ def main() -> int:
     callback_us = parts["callback"]["p50_us"]
     load = hop_us / 10_000 + tick_us / 20_000 + callback_us / (256 / STREAM_HZ * 1e6)
     report = {"head": arguments.head, "parts": parts, "hop_us": hop_us, "tick_us": tick_us,
+              "planner": planner,
               "load_of_one_core": load, **start}  # fmt: skip
     if arguments.json:
         print(json.dumps(report, indent=2))
@@ -168,6 +184,9 @@ def main() -> int:
         every = period.get(name, "block (256 samples)")
         print(f"{name:<12}{figures['p50_us']:>10.1f}{figures['p99_us']:>10.1f}   {every}")
     print(f"all together: {100 * load:.1f} % of one core (head {arguments.head})")
+    for row in planner:
+        print(f"planner, {row['servos']:>2} servos, {row['ahead']:>2} ticks ahead: "
+              f"{row['p50_us']:.0f} us")  # fmt: skip
     print(f"import {start['import_s']:.2f} s, start to ready {start['ready_s']:.2f} s, "
           f"peak memory {start['peak_rss_mb']:.0f} MB")  # fmt: skip
     return 0

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipsync_edge.servos import Slot
+from lipsync_edge.servos.dynamics import PRESETS
 
 if TYPE_CHECKING:
     from lipsync_edge.head import Head, Servo
@@ -28,10 +29,12 @@ class Rig:
     """The servos of one head, driven by the axes of one model. All arrays are (n_servos,).
 
     ``names``, ``slots``: who they are and where they are plugged in. ``neutral_us`` (with trim),
-    ``min_us``, ``max_us``, ``slew_us_per_s``, ``lag_s``: their options as arrays.
+    ``min_us``, ``max_us``, ``slew_us_per_s``, ``lag_s``, ``speed_us_per_s``, ``accel_us_per_s2``:
+    their options as arrays, ``dead_band_us`` that of their presets.
     ``release_on_idle``: True where the pulses may stop when nobody speaks. ``driven``: False where
     no axis of the model moves the servo, so that it stays at neutral. ``matrix``: the weights,
-    (n_servos, n_axes); an axis that the model does not drive has no column.
+    (n_servos, n_axes); an axis that the model does not drive has no column. ``ends_us``: the signed
+    ways from neutral that drive 1 and drive -1 mean, without trim.
     """
 
     def __init__(self, head: Head, axes: tuple[str, ...]) -> None:
@@ -46,12 +49,15 @@ class Rig:
         )
         self.slew_us_per_s = np.array([o.slew_us_per_s for o in options])
         self.lag_s = np.array([o.lag_ms for o in options]) / 1e3
+        self.speed_us_per_s = np.array([o.speed_us_per_s for o in options])
+        self.accel_us_per_s2 = np.array([o.accel_us_per_s2 for o in options])
+        self.dead_band_us = np.array([PRESETS[o.preset].dead_band_us for o in options])
         self.release_on_idle = np.array([o.on_idle == "release" for o in options])
         self.matrix = np.array([_weights(servo, axes) for servo in head.servos])
         self._used = self.matrix != 0
         self.driven: NDArray[np.bool_] = self._used.any(axis=1)
         ends = np.array([_travel_us(servo) for servo in head.servos])
-        self._toward_plus_us, self._toward_minus_us = ends[:, 0], ends[:, 1]
+        self.ends_us = ends[:, 0], ends[:, 1]
 
     def widths_us(self, poses: NDArray[np.floating]) -> NDArray[np.float64]:
         """Pulse widths (n_servos,) in us for poses (n_axes,), or (n_servos, n_axes) with a row for
@@ -61,9 +67,22 @@ class Rig:
         """
         bad = (self._used & ~np.isfinite(poses)).any(axis=1)
         usable = np.where(self._used & ~bad[:, None], poses, 0.0)
-        with np.errstate(over="ignore"):  # absurd values end at a limit like others
-            drive = np.clip((self.matrix * usable).sum(axis=1), -1.0, 1.0)
-        travel_us = np.where(drive >= 0, self._toward_plus_us, self._toward_minus_us)
+        return self._driven((self.matrix * usable).sum(axis=1))
+
+    def widths_grid(self, poses: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Pulse widths (m, n_servos) in us for poses (m, n_axes), all servos alike.
+
+        A value that is NaN or infinite gives the neutral pulse to the servos that it moves.
+        """
+        finite = np.isfinite(poses)
+        if finite.all():
+            return self._driven(poses @ self.matrix.T)
+        bad = ~finite @ self._used.T
+        return self._driven(np.where(bad, 0.0, np.where(finite, poses, 0.0) @ self.matrix.T))
+
+    def _driven(self, drive: NDArray[np.float64]) -> NDArray[np.float64]:
+        drive = np.clip(drive, -1.0, 1.0)
+        travel_us = np.where(drive >= 0, *self.ends_us)
         widths: NDArray[np.float64] = self.neutral_us + np.abs(drive) * travel_us
         return np.clip(widths, self.min_us, self.max_us)
 
