@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from lipsync_edge.features import FeatureSpec
 
+PREDICT_WORTH = 1 / 3
+"""A pose guessed 30 ms ahead brings the mouth 10 ms forward: measured on films of speech by
+cross-correlation, since a guess misses every turn."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -37,6 +41,11 @@ class Budget:
     def trail_ms(self) -> float:
         """How much the mouth trails the sound by plan: what the lookahead is short of."""
         return max(0.0, -self.spare_ms)
+
+    @property
+    def guessed_ms(self) -> float:
+        """How much of the shortage extrapolated poses make up for."""
+        return sum(-item.ms for item in self.items if item.name == "prediction")
 
     def verdict(self) -> str:
         """One sentence: in sync or not, and what to change."""
@@ -77,7 +86,7 @@ def make_budget(
 
     A pose stands at the centre of its frame: it is known half a frame after that sample, and the
     mover, which interpolates, needs the pose one hop further on as well. What the lookahead is then
-    short of, extrapolated poses make up for, as far as ``predict_ms``.
+    short of, poses extrapolated by ``predict_ms`` make up for, at ``PREDICT_WORTH`` of that.
     """
     frame_ms = 1e3 * (spec.frame_length / 2 + spec.hop_length) / spec.sample_rate_hz
     items = [
@@ -93,6 +102,6 @@ def make_budget(
         items.append(Item("lead", lead_ms, "the mouth comes first (motion.lead_ms)"))
     short_ms = sum(item.ms for item in items) - lookahead_ms
     if short_ms > 0 and predict_ms > 0:
-        guessed_ms = min(short_ms, predict_ms)
+        guessed_ms = min(short_ms, PREDICT_WORTH * predict_ms)
         items.append(Item("prediction", -guessed_ms, "extrapolated poses (motion.predict_ms)"))
     return Budget(tuple(items), lookahead_ms)

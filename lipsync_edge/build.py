@@ -10,7 +10,7 @@ from typing import Any
 from lipsync_edge.audio import Stream
 from lipsync_edge.audio.resample import Resampler
 from lipsync_edge.audio.ring import Ring
-from lipsync_edge.budget import Budget, make_budget
+from lipsync_edge.budget import PREDICT_WORTH, Budget, make_budget
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
@@ -148,11 +148,13 @@ def budget_of(config: Config, model: Model, rate_hz: int) -> Budget:
 def motion_spec(config: Config, budget: Budget) -> MotionSpec:
     """How to move, by a config and what its budget leaves."""
     options = config.motion
+    # Poses are read further on than the mouth then comes: guesses are worth a part of their reach.
+    reach_ms = budget.guessed_ms / PREDICT_WORTH - budget.guessed_ms
     return MotionSpec(
         planner=options.planner,
         tick_s=1 / options.rate_hz,
         horizon_s=config.audio.lookahead_ms / 1e3,
-        trail_s=budget.trail_ms / 1e3,
+        trail_s=max(0.0, budget.trail_ms - reach_ms) / 1e3,
         lead_s=lead_ms(config) / 1e3,
         predict_s=options.predict_ms / 1e3 if options.planner == "plan" else 0.0,
     )

@@ -104,6 +104,9 @@ def _row(axes: tuple[str, ...], shares: Mapping[str, float]) -> Array:
 
 def _past_maximum(values: Array, n: int) -> Array:
     """The largest of each value and the ``n`` before it."""
-    padded = np.concatenate([np.full(n, values[0]), values])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, n + 1)
-    return np.asarray(windows.max(axis=1))
+    out, reach = values.copy(), 1
+    while reach <= n:  # doubling: after each pass, out holds the largest of `reach` values
+        shift = min(reach, n + 1 - reach)
+        out[shift:] = np.maximum(out[shift:], out[:-shift])
+        reach += shift
+    return out

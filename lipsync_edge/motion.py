@@ -32,7 +32,7 @@ Array = NDArray[np.float64]
 GRID_S = 0.01
 PAST_S = 0.16
 """Poses before now that are read too: a closure is one only after an opening."""
-MOST_AHEAD = 10
+MOST_AHEAD = 8
 LEAST_AHEAD = 4
 PREDICT_FADE_S = 0.04
 PREDICT_FROM_S = 0.02

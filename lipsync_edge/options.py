@@ -124,7 +124,11 @@ class MotionOptions:
         5.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
     )
     predict_ms: float = option(
-        30.0, "planner plan only: how far poses are extrapolated where they are late", "ms", 0, 60
+        30.0,
+        "planner plan only: how far poses are guessed where they come late; worth a third of it",
+        "ms",
+        0,
+        60,
     )
 
 

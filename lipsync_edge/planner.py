@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-ROUNDS = 12
+ROUNDS = 10
 PENALTY = 6.0
 RELAXATION = 1.6
 SMOOTHNESS = 0.1
@@ -56,7 +56,7 @@ class Planner:
         self.ahead, self._rounds = ahead, rounds
         self.at, self.speed = self.rest.copy(), np.zeros(n)
         self._gain = PENALTY / (PENALTY + smoothness)
-        self._mix, self._offset, self._solve = _matrices(ahead)
+        self._mix, self._offset = _matrices(ahead)
         self._low, self._high = self._bounds(n)
         # [z | h]: the copies that keep the limits, and the sums that they were taken from.
         self._state = np.tile(np.repeat(self.rest[:, None], ahead, 1), (1, 6))
@@ -71,8 +71,9 @@ class Planner:
         counts as rest, such a weight as 1.
         """
         targets = np.where(np.isfinite(targets), targets, self.rest[:, None])
-        weights = np.clip(np.where(np.isfinite(weights), weights, 1.0), 0.0, 1e6)
-        targets = np.clip(targets, 0.0, 1.0)
+        weights = np.where(np.isfinite(weights), weights, 1.0)
+        weights = np.minimum(np.maximum(weights, 0.0), 1e6)
+        targets = np.minimum(np.maximum(targets, 0.0), 1.0)
         first = self._first(targets, weights)
         still = self._is_quiet(np.where(weights < NO_REASON, self.at[:, None], targets), first)
         step = np.where(still, 0.0, first - self.at)
@@ -101,7 +102,7 @@ class Planner:
             z += self._pull
             np.maximum(z, self._low, out=z)
             np.minimum(z, self._high, out=z)
-        first: Array = np.clip(z[:, 0], 0.0, 1.0)
+        first: Array = np.minimum(np.maximum(z[:, 0], 0.0), 1.0)
         for block in range(0, 6 * k, k):  # the plan, one tick on
             state[:, block : block + k - 1] = state[:, block + 1 : block + k]
         return first
@@ -121,7 +122,7 @@ class Planner:
         high = np.maximum(np.minimum(high, self._brakable(1.0 - self.at)), low)
         low = np.minimum(np.maximum(low, -self._brakable(self.at)), high)
         self.speed = np.minimum(np.maximum(step, low), high)
-        at = np.clip(self.at + self.speed, 0.0, 1.0)
+        at = np.minimum(np.maximum(self.at + self.speed, 0.0), 1.0)
         self.speed, self.at = at - self.at, at
 
     def _brakable(self, room: Array) -> Array:
@@ -140,7 +141,7 @@ class Planner:
         return np.hstack([0.0 * ones, -reach]), np.hstack([ones, reach])
 
 
-def _matrices(k: int) -> tuple[Array, Array, Array]:
+def _matrices(k: int) -> tuple[Array, Array]:
     """The linear part of a round, for row vectors: ``h' = [z | h] @ mix + [at | speed] @ offset``.
 
     With A the stack of identity, first and second difference, b what position and speed now add to
@@ -151,12 +152,12 @@ def _matrices(k: int) -> tuple[Array, Array, Array]:
     one = np.eye(k)
     first = one - np.eye(k, k=-1)
     stack = np.vstack([one, first, first @ first])
-    solve = np.linalg.solve(stack.T @ stack, stack.T)
-    project, whole = stack @ solve, np.eye(3 * k)
+    project = stack @ np.linalg.solve(stack.T @ stack, stack.T)
+    whole = np.eye(3 * k)
     from_z = RELAXATION * (2.0 * project - whole)
     from_h = whole - RELAXATION * project
     begin = np.zeros((3 * k, 2))  # columns: position, speed
     begin[k, 0] = begin[2 * k, 0] = begin[2 * k, 1] = -1.0
     begin[2 * k + 1 : 2 * k + 2, 0] = 1.0
     offset = RELAXATION * (whole - project) @ begin
-    return np.hstack([from_z, from_h]).T.copy(), offset.T.copy(), solve
+    return np.hstack([from_z, from_h]).T.copy(), offset.T.copy()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from lipsync_edge import config
 from lipsync_edge.budget import Budget, make_budget
+from lipsync_edge.build import budget_of, motion_spec
 from lipsync_edge.features import FeatureSpec
+from lipsync_edge.model.dummy import DummyModel
 
 
 def make(lookahead_ms: float) -> Budget:
@@ -49,3 +52,13 @@ def test_the_table_names_every_item() -> None:
     table = make(200).table()
     for name in ("block", "resampler", "frame", "model delay", "inference", "servo lag", "margin"):
         assert name in table
+
+
+def test_guessed_poses_count_for_a_third_of_their_reach() -> None:
+    one = config.load(None, [("audio.lookahead_ms", "0"), ("motion.predict_ms", "30")])
+    none = config.load(None, [("audio.lookahead_ms", "0"), ("motion.predict_ms", "0")])
+    model = DummyModel()
+    with_guess, without = (budget_of(c, model, 16_000) for c in (one, none))
+    assert without.trail_ms - with_guess.trail_ms == pytest.approx(10)
+    trails_s = [motion_spec(c, b).trail_s for c, b in ((one, with_guess), (none, without))]
+    assert trails_s[1] - trails_s[0] == pytest.approx(0.03)

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from lipsync_edge.head import Head, Servo
 
 
+FAR = 1e6
+"""No axis goes beyond 1; sums of what is out of its mind must not overflow."""
+
+
 class Rig:
     """The servos of one head, driven by the axes of one model. All arrays are (n_servos,).
 
@@ -66,7 +70,7 @@ class Rig:
         A servo with a value among its axes that is NaN or infinite gets its neutral pulse.
         """
         bad = (self._used & ~np.isfinite(poses)).any(axis=1)
-        usable = np.where(self._used & ~bad[:, None], poses, 0.0)
+        usable = np.where(self._used & ~bad[:, None], np.clip(poses, -FAR, FAR), 0.0)
         return self._driven((self.matrix * usable).sum(axis=1))
 
     def widths_grid(self, poses: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -75,6 +79,7 @@ class Rig:
         A value that is NaN or infinite gives the neutral pulse to the servos that it moves.
         """
         finite = np.isfinite(poses)
+        poses = np.minimum(np.maximum(poses, -FAR), FAR)
         if finite.all():
             return self._driven(poses @ self.matrix.T)
         bad = ~finite @ self._used.T
