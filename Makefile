@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-tflite-runtime check-wheels lint bench i2c-traffic soak \
+.PHONY: help run test test-audio test-slow test-tflite-runtime check-wheels lint bench i2c-traffic soak \
 	model evaluate picture clean
 
 help:  ## list the targets
@@ -18,11 +18,14 @@ run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board
 	$(BIN)/lipsync-edge run $(ARGS)
 
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
-	$(BIN)/python -m pytest -m "not server and not tflite_runtime" $(ARGS)
+	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
 
 test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAudio)
 	sh tools/system-packages.sh pulse
 	$(BIN)/python -m pytest -m server $(ARGS)
+
+test-slow: $(VENV)/.test  ## the tests that try a hundred cases
+	$(BIN)/python -m pytest -m slow $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
 	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import atexit
 import random
-import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +28,7 @@ from lipsync_edge.servos import Board
 from lipsync_edge.servos.gate import MAX_DT_S, Gate
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.supervisor import Supervisor
+from lipsync_edge.system import sigterm_as_interrupt
 from lipsync_edge.yamledit import Path as Key
 
 Say = Callable[[str], None]
@@ -399,13 +398,3 @@ def run_oscillator(
     atexit.register(device.close)
     with sigterm_as_interrupt():
         return pulse_rate_hz(device, clock, seconds, pin, gpio)
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Whoever ends the program politely gets the outputs off, as with Ctrl-C. Main thread only."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

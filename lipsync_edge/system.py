@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -49,3 +52,13 @@ def hide_library_chatter() -> None:
     os.dup2(silent, 2)
     os.close(silent)
     sys.stderr = own
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Whoever ends the program politely gets the outputs off, as with Ctrl-C. Main thread only."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
