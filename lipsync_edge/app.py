@@ -9,6 +9,7 @@ import math
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from lipsync_edge.audio import Source, Stream
 from lipsync_edge.audio.courier import BlockCourier
@@ -30,12 +31,8 @@ log = logging.getLogger(__name__)
 
 RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
+HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
-
-
-def signal_name(number: int) -> str:
-    """E.g. SIGTERM."""
-    return signal.Signals(number).name
 
 
 class Robot:
@@ -44,6 +41,7 @@ class Robot:
     def __init__(self, config: Config, source: Source | None, max_s: float = math.inf) -> None:
         self.config = config
         self._max_s = max_s
+        self._asked = ""  # the signal that asked us to stop
         self._clock = MonotonicClock()
         self._telemetry = Telemetry()
         self._supervisor = Supervisor(self._clock)
@@ -51,7 +49,8 @@ class Robot:
         self._model = make_model(config, self._clock)
         self._rig = Rig(config.head, self._model.axes)
         self._board = make_board(config, self._rig, self._clock)
-        self._stream: Stream = make_stream(config, self._clock, self._supervisor.spawn)
+        self._has_source = source is not None
+        self._stream = self._open_stream()
         rate_hz = self._stream.rate_hz
         self._source = resampled(source, rate_hz) if source else None
         self._heard_ring = Ring(int(RING_S * rate_hz))
@@ -76,6 +75,11 @@ class Robot:
         self._pacer = self._make_pacer()
         self._begun_s = self._clock.now()
 
+    def _open_stream(self, rate_hz: int = 0) -> Stream:
+        """The microphone is opened only where it is what the head says."""
+        duplex = bool(self.config.audio.input) and not self._has_source
+        return make_stream(self.config, self._clock, self._supervisor.spawn, duplex, rate_hz)
+
     def _make_pacer(self) -> Pacer:
         return Pacer(
             self._chain.mover,
@@ -93,7 +97,7 @@ class Robot:
         """Speak until the source ends, somebody stops us, or a thread fails; outputs end off."""
         atexit.register(self._board.close)
         for asked in (signal.SIGTERM, signal.SIGHUP):  # a service's stop, a closed terminal
-            signal.signal(asked, lambda number, _: self._supervisor.stop(signal_name(number)))
+            signal.signal(asked, self._note)
         try:
             self._start()
             self._watch(draw)
@@ -101,7 +105,12 @@ class Robot:
             self._supervisor.stop("Ctrl-C")
         finally:
             self._stop()
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         return self._summary()
+
+    def _note(self, number: int, _: object) -> None:
+        """A signal handler may wait for no lock, which the thread that it interrupts may hold."""
+        self._asked = signal.Signals(number).name
 
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
@@ -120,7 +129,9 @@ class Robot:
         """Give the source a moment to come up with its first samples; a pipe may take longer."""
         ring = self._source_ring
         for _ in range(25):
-            if not ring or ring.ended or ring.available or self._supervisor.wait(0.02):
+            if not ring or ring.ended or ring.available or self._asked:
+                return
+            if self._supervisor.wait(0.02):
                 return
 
     def _analyze(self) -> None:
@@ -141,6 +152,13 @@ class Robot:
             self._end_when_done()
 
     def _end_when_done(self) -> None:
+        if self._asked:
+            self._supervisor.stop(self._asked)
+        for name, silent_s in self._supervisor.beat_ages_s().items():
+            if (
+                name in ("analyzer", "mover") and silent_s > HUNG_S
+            ):  # the feeder may wait for a pipe
+                self._supervisor.stop(f"the {name} hangs since {silent_s:.0f} s", failed=True)
         if self._clock.now() - self._begun_s >= self._max_s:
             self._supervisor.stop(f"ran for {self._max_s:.0f} s")
         end_s = self._courier.end_sample / self._stream.rate_hz
@@ -150,32 +168,43 @@ class Robot:
     def _reopen(self, draw: Callable[[Scene], None]) -> None:
         """The device is gone: try by name until it is back; meanwhile the mouth eases to rest."""
         self._telemetry.lost_devices += 1
-        log.warning("sound device lost: %s", self._stream.failure or "it stopped")
+        failure = self._stream.failure or "it stopped"
+        log.warning("sound device lost: %s", failure)
         rate_hz = self._stream.rate_hz
         self._stream.stop()
-        next_s = 0.0
+        if "callback failed" in failure:  # our own fault: opening it again would not mend it
+            self._telemetry.callback_errors += 1
+            self._supervisor.stop(failure, failed=True)
+        next_s = self._clock.now() + self.config.audio.retry_s
         while not self._supervisor.wait(FRAME_S):
+            self._end_when_done()
             draw(Scene(self._chain.mover.snapshot, "sound device lost, waiting for it"))
             if self._clock.now() < next_s:
                 continue
             try:
-                self._stream = make_stream(
-                    self.config, self._clock, self._supervisor.spawn, rate_hz
-                )
+                self._stream = self._open_stream(rate_hz)
                 self._sample_clock.resync()
                 self._stream.start(self._courier)
                 log.warning("sound device is back: %s", self._stream.name)
                 return
             except AudioError as error:
                 log.debug("not yet: %s", error)
+                self._stream.stop()  # also one that opened and did not start
                 next_s = self._clock.now() + self.config.audio.retry_s
 
     def _stop(self) -> None:
         """In reverse: the mover first, so that nobody writes after the outputs are off."""
+        with suppress(ValueError):  # impatience must not leave the outputs on
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._supervisor.stop("stopped")
-        self._supervisor.join("mover")
-        self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
-        self._board.close()
+        try:
+            if self._supervisor.join("mover"):
+                self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
+        finally:
+            self._board.close()
+        if not self._board.silenced:
+            self._supervisor.failed = True
+            log.error("outputs may still be on: %s", self._board.health().message)
         self._stream.stop()
         if self._source:
             self._source.close()  # first: the feeder may wait for a pipe that is silent

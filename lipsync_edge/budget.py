@@ -81,6 +81,7 @@ def make_budget(
     lookahead_ms: float,
     lead_ms: float = 0.0,
     predict_ms: float = 0.0,
+    output_latency_ms: float = 0.0,
 ) -> Budget:
     """Add up ``block + resampler + frame + model delay + inference + servo lag + margin + lead``.
 
@@ -100,6 +101,9 @@ def make_budget(
     ]
     if lead_ms:
         items.append(Item("lead", lead_ms, "the mouth comes first (motion.lead_ms)"))
+    if output_latency_ms:
+        why = "sound is late behind the card (audio.output_latency_ms)"
+        items.append(Item("output latency", -output_latency_ms, why))
     short_ms = sum(item.ms for item in items) - lookahead_ms
     if short_ms > 0 and predict_ms > 0:
         guessed_ms = min(short_ms, PREDICT_WORTH * predict_ms)

@@ -90,14 +90,16 @@ def _a_board_answers(config: Config) -> bool:
     return found
 
 
-def make_stream(config: Config, clock: Clock, spawn: Spawn, rate_hz: int = 0) -> Stream:
+def make_stream(
+    config: Config, clock: Clock, spawn: Spawn, duplex: bool, rate_hz: int = 0
+) -> Stream:
     """The sound device of the config, open but not started. Raises AudioError.
 
     ``rate_hz``: insist on this rate (a device that is opened again); 0: the config's choice.
     """
     from lipsync_edge.audio.dummy import NullStream
 
-    options, duplex = config.audio, bool(config.audio.input)
+    options = config.audio
     null_rate_hz = rate_hz or options.rate_hz or 48_000
 
     def null_sink() -> Stream:
@@ -141,6 +143,7 @@ def budget_of(config: Config, model: Model, rate_hz: int) -> Budget:
         margin_ms=config.motion.margin_ms,
         lead_ms=lead_ms(config),
         predict_ms=config.motion.predict_ms if config.motion.planner == "plan" else 0.0,
+        output_latency_ms=config.audio.output_latency_ms,
         lookahead_ms=config.audio.lookahead_ms,
     )
 

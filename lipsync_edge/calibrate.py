@@ -273,7 +273,7 @@ def run_lag(loaded: Config, plan: LagPlan, say: Say) -> LagReport:
     supervisor = Supervisor(clock)
     board = make_board(loaded, Rig(loaded.head, ()), clock)
     atexit.register(board.close)
-    stream = make_stream(loaded, clock, supervisor.spawn)
+    stream = make_stream(loaded, clock, supervisor.spawn, True)
     try:
         with sigterm_as_interrupt():
             listener = Listener(stream, clock)

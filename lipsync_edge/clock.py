@@ -49,14 +49,17 @@ class Ticker:
     def __init__(self, period_s: float) -> None:
         self.period_s = period_s
         self.resyncs = 0
+        self.skipped_s = 0.0  # by how much the last deadline was missed, where it was given up
         self._next_s = math.inf  # the first call sets the phase
 
     def advance(self, now_s: float) -> float:
         """The next deadline; where it passed more than a period ago, a new phase begins now."""
+        self.skipped_s = 0.0
         if math.isinf(self._next_s):
             self._next_s = now_s
         elif now_s - self._next_s > self.period_s:
             self.resyncs += 1
+            self.skipped_s = now_s - self._next_s
             self._next_s = now_s
         deadline_s = self._next_s
         self._next_s += self.period_s

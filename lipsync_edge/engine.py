@@ -158,7 +158,6 @@ class Mover:
             self._gate.off()  # the horns are limp: nobody knows where they will be
         self._telemetry.ticks += 1
         self._telemetry.starved += step.starved
-        self._telemetry.heard_s = max(self._telemetry.heard_s, heard_sample / self._motion.rate_hz)
         self.snapshot = Snapshot(
             heard_sample / self._motion.rate_hz,
             dict(zip(self._axes, step.pose.tolist(), strict=True)),
@@ -168,9 +167,12 @@ class Mover:
         return sent_us
 
     def park(self, clock: Clock, period_s: float) -> None:
-        """Bring the servos to neutral as the gate allows, then switch the outputs off."""
+        """Bring the servos to neutral as the gate allows, then switch the outputs off.
+
+        Servos that got no pulse yet are not woken for that.
+        """
         end_s = clock.now() + self.PARK_S
-        while clock.now() < end_s:
+        while clock.now() < end_s and not np.isnan(self._board.sent_us()).all():
             sent_us = self.tick(-math.inf, clock.now())
             if (np.isnan(sent_us) | (sent_us == self._motion.neutral_us)).all():
                 break
@@ -206,11 +208,15 @@ class Pacer:
         deadline_s = self._ticker.advance(self._clock.now())
         self._clock.sleep_until(deadline_s)
         now_s = self._clock.now()
-        late_s = now_s - deadline_s
+        late_s = now_s - deadline_s + self._ticker.skipped_s
         self._courier.drain_stamps(self._sample_clock.observe)
         heard = self.heard_sample(now_s)
         self._mover.tick(heard, now_s)
         self._measure(late_s, heard)
+        # The clock runs on while a device is away; what was heard is what was carried.
+        carried = self._courier.at_sample - self._lookahead
+        heard_s = min(heard, carried) / self._sample_clock.rate_hz
+        self._telemetry.heard_s = max(self._telemetry.heard_s, heard_s)
 
     def heard_sample(self, now_s: float) -> float:
         """Index of the captured sample that is heard at ``now_s``; negative before the first."""
@@ -223,6 +229,7 @@ class Pacer:
         telemetry.late_s.add(late_s)
         telemetry.late += late_s > self._ticker.period_s / 2
         telemetry.resyncs = self._ticker.resyncs
-        if heard > 0:  # the command is on the wire only now, while the sound went on
+        if heard > 0 and not self._mover.snapshot.starved:
+            # The command is on the wire only now, while the sound went on.
             moved_on = self.heard_sample(self._clock.now()) - heard
             telemetry.offset_s.add(moved_on / self._sample_clock.rate_hz + self._trail_s)

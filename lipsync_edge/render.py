@@ -8,10 +8,11 @@ machine, on its load, or on the size of the chunks that the file is read in.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TextIO
 
@@ -81,6 +82,8 @@ class Renderer:
 
     def __init__(self, config: Config, source: Source, model: Model | None = None) -> None:
         """``model``: another than the config's, for instance one that knows the truth."""
+        # A table has a pulse in every row, also where a robot would let the servos rest.
+        config = replace(config, motion=replace(config.motion, idle_s=math.inf))
         self._clock, telemetry = VirtualClock(), Telemetry()
         self.config, self.model = config, model or make_model(config, self._clock)
         self.rig = Rig(config.head, self.model.axes)
@@ -179,6 +182,10 @@ def _output(out: str) -> Iterator[IO[str] | TextIO]:
     """A file that appears under its name only when it is complete."""
     if out == "-":
         yield sys.stdout
+        return
+    if Path(out).exists() and not Path(out).is_file():  # /dev/null, a pipe: must not be replaced
+        with Path(out).open("w", encoding="ascii", newline="\n") as file:
+            yield file
         return
     part = Path(out + ".part")
     try:

@@ -37,7 +37,7 @@ class Summary:
     mover: dict[str, Any]
     analyzer: dict[str, Any]
     sync: dict[str, Any]
-    ready_s: float
+    ready_s: float | None
     peak_rss_mb: float
     budget: Budget
 
@@ -52,10 +52,11 @@ class Summary:
         """One screen."""
         sound, board, mover, analyzer = self.sound, self.board, self.mover, self.analyzer
         late, hop, offset = mover["late_ms"], analyzer["hop_ms"], self.sync["offset_ms"]
+        ready = "never ready" if self.ready_s is None else f"ready after {self.ready_s:.2f} s"
         lines = [
             f"{'stopped' if self.failed else 'ended'}: {self.reason}",
             f"  heard     {self.heard_s:.1f} s, head {self.head}, model {self.model}",
-            f"            ready after {self.ready_s:.2f} s, {self.peak_rss_mb:.0f} MB",
+            f"            {ready}, {self.peak_rss_mb:.0f} MB",
             f"  sound     {sound['device']}, {sound['rate_hz']} Hz, {sound['blocks']} blocks of "
             f"{sound['block']}: {sound['xruns']} xruns,",
             f"            {sound['underruns']} underruns, {sound['callback_errors']} callback "
@@ -67,8 +68,10 @@ class Summary:
             f"starved, {mover['late']} late, {mover['resyncs']} resyncs",
             f"            {_spread(late)} after the deadline",
             f"  board     {board['name']}: {board['writes']} updates,",
-            f"            {board['nacks']} NACKs, {board['failures']} failures; outputs off",
-            f"  sync      mouth minus sound {_spread(offset)} (+ = late)",
+            f"            {board['nacks']} NACKs, {board['failures']} failures; "
+            + ("outputs off" if board["silenced"] else "OUTPUTS MAY STILL BE ON"),
+            *([] if board["silenced"] else [f"            {board['message']}"]),
+            f"  sync      mouth minus sound {_spread(offset)} (+ = late), command on the wire",
             "  latency budget",
             *("  " + line for line in self.budget.table().splitlines()),
         ]
@@ -116,6 +119,8 @@ def summarize(
             "writes": health.writes,
             "nacks": health.nacks,
             "failures": health.failures,
+            "silenced": board.silenced,
+            "message": health.message,
         },
         mover={
             "rate_hz": config.motion.rate_hz,
@@ -133,7 +138,7 @@ def summarize(
             "refused_poses": telemetry.refused_poses,
         },
         sync={"offset_ms": _ms(telemetry.offset_s), "planned_trail_ms": budget.trail_ms},
-        ready_s=round(telemetry.ready_s, 3),
+        ready_s=None if math.isnan(telemetry.ready_s) else round(telemetry.ready_s, 3),
         peak_rss_mb=round(peak_rss_mb(), 1),
         budget=budget,
     )

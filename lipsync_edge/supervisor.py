@@ -64,18 +64,21 @@ class Supervisor:
         now_s = self._clock.now()
         return {name: now_s - beat_s for name, beat_s in self._beats.items()}
 
-    def join(self, *names: str) -> None:
+    def join(self, *names: str) -> bool:
         """Wait for the threads called ``names`` (none: all), the youngest first.
 
-        One that hangs is named in the log and left behind.
+        One that hangs is named in the log and left behind; then the answer is False.
         """
+        ended = True
         for thread in reversed(self._threads.copy()):
             if (names and thread.name not in names) or thread is threading.current_thread():
                 continue
             thread.join(self.JOIN_S)
             self._threads.remove(thread)
             if thread.is_alive():
+                ended = False
                 log.error("thread %s did not stop within %.0f s", thread.name, self.JOIN_S)
+        return ended
 
     def _guard(self, name: str, target: Callable[[], None]) -> None:
         try:

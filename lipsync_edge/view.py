@@ -127,7 +127,15 @@ def make_view(ui: str, head: Head) -> FaceView | PlainView | NoView:
     """The view called ``ui``; auto draws the face where there is a terminal."""
     if ui == "none":
         return NoView()
-    if ui == "face" or (ui == "auto" and sys.stdout.isatty()):
+    if ui == "face" or (ui == "auto" and sys.stdout.isatty() and _shows_braille(sys.stdout)):
         limits_us = {s.name: (s.options.min_us, s.options.max_us) for s in head.servos}
         return FaceView(limits_us)
     return PlainView(MonotonicClock())
+
+
+def _shows_braille(out: TextIO) -> bool:
+    try:
+        "⣿█".encode(out.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True

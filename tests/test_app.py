@@ -85,3 +85,60 @@ def test_a_board_that_is_not_there_keeps_the_sound_from_starting(stage: Stage) -
     with pytest.raises(BoardError):
         stage.run(2.0, board__faults="dead@0")
     assert not stage.scenes
+
+
+def test_a_stuck_nack_is_told_and_fails(stage: Stage) -> None:
+    """Nobody may read 'outputs off' where that could not be done."""
+    overrides = [("audio.driver", "dummy"), ("board.driver", "simulator")]
+    settings = config.load(None, [*overrides, ("board.faults", "nack@1:1000")], head="jaw")
+    robot = Robot(settings, open_source(str(SAMPLE)), 2.0)
+    summary = robot.run(stage.scenes.append)
+    assert summary.failed
+    assert "OUTPUTS MAY STILL BE ON" in summary.text()
+    assert not summary.board["silenced"]
+
+
+def test_a_sound_that_does_not_start_wakes_no_servo(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from lipsync_edge.audio.dummy import NullStream
+    from lipsync_edge.errors import AudioError
+
+    def refuse(*_: object) -> None:
+        raise AudioError("The card does not start.")
+
+    monkeypatch.setattr(NullStream, "start", refuse)
+    with pytest.raises(AudioError):
+        stage.run(2.0)
+    for transaction in stage.buses[0].log:
+        assert len(transaction.written) <= 5, "no burst of pulses, only set-up and all-off"
+
+
+def test_a_file_is_played_even_where_a_microphone_is_configured(stage: Stage) -> None:
+    summary = stage.run(20.0, audio__input="mic")
+    assert summary.reason == "the end of the sound"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_signals_end_it_in_order(stage: Stage, name: str) -> None:
+    import os
+    import signal
+
+    def kill_at_five(scene: Scene) -> None:
+        stage.scenes.append(scene)
+        if len(stage.scenes) == 5:
+            os.kill(os.getpid(), getattr(signal, name))
+
+    settings = config.load(
+        None, [("audio.driver", "dummy"), ("board.driver", "simulator")], head="jaw"
+    )
+    summary = Robot(settings, open_source(str(SAMPLE)), 20.0).run(kill_at_five)
+    assert summary.reason == {"SIGINT": "Ctrl-C"}.get(name, name)
+    assert summary.board["silenced"]
+    for chip in stage.buses[0].chips.values():
+        assert np.isnan(chip.pulses_us()).all()
+
+
+def test_the_stated_time_holds_while_the_device_is_away(stage: Stage) -> None:
+    summary = stage.run(3.0, audio__faults="end@0.5", audio__retry_s="30")
+    assert summary.reason == "ran for 3 s"

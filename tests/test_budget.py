@@ -62,3 +62,14 @@ def test_guessed_poses_count_for_a_third_of_their_reach() -> None:
     assert without.trail_ms - with_guess.trail_ms == pytest.approx(10)
     trails_s = [motion_spec(c, b).trail_s for c, b in ((one, with_guess), (none, without))]
     assert trails_s[1] - trails_s[0] == pytest.approx(0.03)
+
+
+def test_sound_that_comes_late_gives_time() -> None:
+    common = {"spec": FeatureSpec(), "rate_hz": 48_000, "block": 480, "resampler_s": 0.0}
+    more = {"delay_frames": 6, "inference_ms": 5, "lag_ms": 50, "margin_ms": 10}
+    on_time = make_budget(**common, **more, lookahead_ms=0)
+    late = make_budget(**common, **more, lookahead_ms=0, output_latency_ms=300)
+    early = make_budget(**common, **more, lookahead_ms=160, output_latency_ms=-150)
+    assert on_time.trail_ms - on_time.needed_ms == pytest.approx(0)
+    assert late.trail_ms == 0
+    assert early.trail_ms == pytest.approx(on_time.needed_ms + 150 - 160)

@@ -145,3 +145,24 @@ def test_an_impossible_raw_rate_is_2(capsys: pytest.CaptureFixture[str], rate: s
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "soon"])
 def test_an_impossible_duration_is_2(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
     assert run(capsys, "run", "--for", seconds)[0] == 2
+
+
+def test_render_replaces_only_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "render", str(SAMPLE), "-o", "/dev/null")[0] == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_render_has_a_pulse_in_every_row(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import wave
+
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(bytes(2 * 16_000 * 8))
+    code, out, _ = run(capsys, "render", str(tmp_path / "silence.wav"), "--head", "jaw")
+    assert code == 0
+    assert "nan" not in out
+    assert len(out.splitlines()) == 401

@@ -40,6 +40,8 @@ class DummyBoard:
         self._opened_s = 0.0
         self._health = BoardHealth()
 
+    silenced = True
+
     def open(self) -> None:
         self._opened_s = self._clock.now()
         self._sent_us = np.full_like(self._sent_us, np.nan)

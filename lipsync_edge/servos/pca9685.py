@@ -74,7 +74,9 @@ class Pca9685Board:
         self._lock = threading.Lock()
         self._silent = np.full((len(boards), 16), OFF, dtype=np.int64)
         self._sent = self._silent
-        self._open = self._lost = False
+        self._open = self._lost = self._closing = False
+        self.silenced = True
+        """False while an output may be on: nobody could switch it off yet."""
         self._check_at_s = self._retry_at_s = 0.0
         self._writes = self._nacks = self._failures = 0
         self._message = ""
@@ -95,17 +97,20 @@ class Pca9685Board:
     def write(self, widths_us: NDArray[np.float64]) -> bool:
         counts = self._to_counts(widths_us)
         with self._lock:
-            if not self._open or (self._lost and self._clock.now() < self._retry_at_s):
+            if self._closing or not self._open:
+                return False
+            if self._lost and self._clock.now() < self._retry_at_s:
                 return False
             try:
                 self._look_after()
+                self.silenced = False
                 for chip, wanted in zip(self._chips, counts, strict=True):
                     self._writes += self._tried(chip, chip.burst, wanted)
             except BoardError as error:
                 self._lose(error)
                 return False
             self._sent = counts
-            return True
+            return not self._quiet_if_closing()
 
     def sent_us(self) -> NDArray[np.float64]:
         counts = self._sent[self._board, self._channel]
@@ -127,7 +132,10 @@ class Pca9685Board:
             self._lock.release()
 
     def close(self) -> None:
-        self.detach()
+        self._closing = True
+        if self._open or not self.silenced:
+            self._open = True  # until it is silent: a second try, at exit, is worth it
+            self.detach()
         self._open = False
         if self._lock.acquire(blocking=False):  # not while a thread hangs in the bus
             self._release()
@@ -180,6 +188,12 @@ class Pca9685Board:
             "`lipsync-edge devices` lists what answers.",
         )
 
+    def _quiet_if_closing(self) -> bool:
+        """A burst may have been stuck in the bus while somebody gave up on it and closed."""
+        if self._closing:
+            self._silence(self._retries)
+        return self._closing
+
     def _lose(self, error: BoardError) -> None:
         self._failures += not self._lost
         self._silence(tries=1)
@@ -189,9 +203,10 @@ class Pca9685Board:
 
     def _silence(self, tries: int) -> None:
         """All outputs off, as far as the boards can be reached."""
+        self.silenced = True
         for chip in self._chips:
             if not chip.switch_off(tries):
-                self._lost = True
+                self._lost, self.silenced = True, False
                 self._message = f"{chip.label} could not be switched off. Cut the servos' power."
         self._sent = self._silent
 
