@@ -159,3 +159,21 @@ def test_the_command_judges_a_data_folder(
 def test_a_wrong_data_folder_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="is --data right"):
         cli.main(["evaluate", "--stage", "motion", "--data", str(tmp_path)])
+
+
+def test_the_two_pictures_show_a_jaw_that_is_late_and_one_that_is_not(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from lipsync_tools.motion_pictures import draw_idea, trace
+
+    late_ms = []
+    for planner in ("straight", "plan"):
+        found = trace(str(SAMPLE), "jaw", planner, "jaw", "jaw")
+        step = round(1000 * found.tick_s)
+        wanted = np.repeat(found.wanted, step)
+        shut = [int(np.argmin(signal[3400:3800])) for signal in (wanted, found.horn)]
+        late_ms.append(shut[1] - shut[0])
+    assert late_ms[0] > 60, "the B of Bob: the jaw shuts when it is over"
+    assert abs(late_ms[1]) < 40, "the tick of 20 ms, and the pose is shut for two"
+    pytest.importorskip("pocketsphinx")
+    for path in draw_idea(tmp_path):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"

@@ -79,23 +79,22 @@ class Evaluation:
             notes.append(f"{' '.join(held_out)}: judged with {name}, which {told}")
         return notes
 
-    def run(self, setups: Sequence[Setup], told: str, every: int = 1) -> list[dict[Setup, Run]]:
-        """All setups on all clips (or every n-th), with a progress bar on a terminal."""
+    def run(self, setups: Sequence[Setup], told: str) -> list[dict[Setup, Run]]:
+        """All setups on all clips, with a progress bar on a terminal."""
         jobs: list[Job] = [
             (clip, self.ranges[clip.speaker], truth, setups, self.ways, number)
             for number, (clip, truth) in enumerate(zip(self.clips, self.truths, strict=True))
-        ][::every]
+        ]
         runs = run_all(jobs, self.n_processes)
         return list(tqdm(runs, told, len(jobs), disable=not sys.stderr.isatty(), leave=False))
 
     def folds(
-        self, runs: Sequence[dict[Setup, Run]], setups: Sequence[Setup], bare_pose: bool = False,
-        every: int = 1,
-    ) -> list[Fold]:  # fmt: skip
+        self, runs: Sequence[dict[Setup, Run]], setups: Sequence[Setup], bare_pose: bool = False
+    ) -> list[Fold]:
         """A system's clips, fold by fold; ``setups``: its setup in each fold."""
-        truths, folds = self.truths[::every], []
+        folds = []
         for (learned, held_out), setup in zip(FOLDS, setups, strict=True):
-            clips = clips_of(truths, [run[setup] for run in runs], bare_pose)
+            clips = clips_of(self.truths, [run[setup] for run in runs], bare_pose)
             folds.append(([c for c in clips if c.truth.speaker in learned],
                           [c for c in clips if c.truth.speaker in held_out]))  # fmt: skip
         return folds
@@ -121,15 +120,15 @@ def all_systems(e: Evaluation) -> dict[str, dict[str, Figures]]:
     return systems
 
 
-def speed_sweep(e: Evaluation, every: int = 2) -> dict[float, dict[str, Figures]]:
+def speed_sweep(e: Evaluation) -> dict[float, dict[str, Figures]]:
     """Oracle, jaw of a servo with other speeds than its own -> way of commanding -> figures."""
     setups = [
         Setup(ORACLE, Servos("jaw", "mg90s", speed), way) for speed in SPEEDS for way in PLANNERS
     ]
-    runs = e.run(setups, "speeds", every)
+    runs = e.run(setups, "speeds")
     return {
         speed: {
-            s.planner: figures(e.folds(runs, [s] * len(FOLDS), every=every), has_lips=False)
+            s.planner: figures(e.folds(runs, [s] * len(FOLDS)), has_lips=False)
             for s in setups
             if s.servos.speed_us_per_s == speed
         }

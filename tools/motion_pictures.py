@@ -54,8 +54,7 @@ class Trace:
 
 def trace(path: str, servo: str, planner: str, head: str, preset: str) -> Trace:
     """A real run of the chain over a sound file, with a simulated servo."""
-    changes = [("motion.planner", planner), (f"servos.{servo}.preset", preset),
-               ("audio.lookahead_ms", "160"), ("audio.frames_per_buffer", "80")]  # fmt: skip
+    changes = [("motion.planner", planner), (f"servos.{servo}.preset", preset)]
     settings = config.load(None, changes, head=head)
     source = open_source(path)
     renderer = Renderer(settings, source)
@@ -118,11 +117,11 @@ def draw_idea(folder: Path, path: str = str(SAMPLE), text: str = SAMPLE_TEXT) ->
     for planner, title in (
         (
             "straight",
-            "Without look-ahead: the jaw shuts when the B is over, and gapes at its start",
+            "Without look-ahead: the jaw gapes at the B and shuts when it is over",
         ),
         (
             "plan",
-            "With look-ahead: the jaw is on its way before the B is heard, and shut when it is",
+            "With look-ahead: the jaw sets out before the B and is shut when it is heard",
         ),
     ):
         out = folder / f"motion-{planner}.png"
@@ -137,7 +136,7 @@ def draw_speeds(sweep: Mapping[float, Mapping[str, Figures]], out: Path) -> None
     """Figures of a jaw over the speed of its servo under load."""
     panels: tuple[tuple[str, Callable[[Figures], float], float | None], ...] = (
         ("closures made, %", lambda f: 100 * f.closure_recall, 95.0),
-        ("of them fully shut, %", lambda f: 100 * f.closure_recall_tight, None),
+        ("as shut as the film, %", lambda f: 100 * f.closure_recall_tight, None),
         ("vowels shut by mistake, %", lambda f: 100 * f.closure_false, 3.0),
         ("|error| of onset and release, ms", lambda f: f.timing.mean_abs, 20.0),
         ("mouth late, ms", lambda f: f.offset_ms, 0.0),
