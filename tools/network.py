@@ -1,10 +1,13 @@
-"""The network: causal dilated layers over concatenated taps, in three forms with the same weights.
+"""The network: causal dilated layers over concatenated taps, in two forms with the same weights.
 
 ``Mouth`` takes whole sequences (training); ``StreamingMouth`` takes one frame and the taps that its
 caller kept (conversion). A tap is a layer's input of ``dilation`` or ``2 * dilation`` frames ago.
+The layers are the phonetic trunk; two heads stand on it: poses, and what only helps to learn.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +24,14 @@ class Mouth(nn.Module):
         n_targets: int,
         n_extra: int = 0,
         channels: int = 96,
-        dilations: tuple[int, ...] = (1, 1, 2, 4, 8, 1),
+        dilations: Sequence[int] = (1, 1, 2, 4, 8, 1),
         dropout: float = 0.1,
     ) -> None:
-        """``n_extra``: more outputs that only help to learn (see :meth:`both`)."""
+        """``n_extra``: more outputs that only help to learn (see :meth:`logits`)."""
         super().__init__()
-        self.dilations = dilations
-        widths = [n_mels] + [channels] * (len(dilations) - 1)
-        self.widths = widths
-        self.layers = nn.ModuleList(nn.Linear(TAPS * width, channels) for width in widths)
+        self.dilations = tuple(dilations)
+        self.widths = [n_mels] + [channels] * (len(self.dilations) - 1)
+        self.layers = nn.ModuleList(nn.Linear(TAPS * width, channels) for width in self.widths)
         self.head = nn.Linear(channels, n_targets)
         self.extra = nn.Linear(channels, n_extra)
         self.dropout = nn.Dropout(dropout)
@@ -44,10 +46,15 @@ class Mouth(nn.Module):
             x = self.dropout(y) if k == 0 else x + self.dropout(y)
         return x
 
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Targets before the sigmoid, and the extra outputs."""
+        hidden = self.trunk(x)
+        return self.head(hidden), self.extra(hidden)
+
     def both(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Targets and the extra outputs."""
-        hidden = self.trunk(x)
-        return torch.sigmoid(self.head(hidden)), self.extra(hidden)
+        logits, extra = self.logits(x)
+        return torch.sigmoid(logits), extra
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.head(self.trunk(x)))
@@ -66,21 +73,11 @@ class StreamingMouth(nn.Module):
         self.head.weight.data = mouth.head.weight.data[row_of_axis].clone()
         self.head.bias.data = mouth.head.bias.data[row_of_axis].clone()
 
-    def forward(
-        self,
-        mel: Tensor,
-        taps_0: Tensor,
-        taps_1: Tensor,
-        taps_2: Tensor,
-        taps_3: Tensor,
-        taps_4: Tensor,
-        taps_5: Tensor,
-    ) -> dict[str, Tensor]:
+    def forward(self, mel: Tensor, **taps: Tensor) -> dict[str, Tensor]:
         out, x = {}, mel
-        all_taps = (taps_0, taps_1, taps_2, taps_3, taps_4, taps_5)
-        for k, (layer, taps) in enumerate(zip(self.layers, all_taps, strict=True)):
+        for k, layer in enumerate(self.layers):
             if k:
                 out[f"act_{k}"] = x
-            y = torch.relu(layer(torch.cat([taps, x], dim=-1)))
+            y = torch.relu(layer(torch.cat([taps[f"taps_{k}"], x], dim=-1)))
             x = x + y if k else y
         return {"pose": torch.sigmoid(self.head(x))} | out

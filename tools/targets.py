@@ -24,6 +24,9 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 """Learned quantity -> the ARKit axes that show it."""
 
+CHANNELS: tuple[str, ...] = ("mouthClosure", "speech")
+"""What a model tells beside the axes, 0..1: the lips are together for a p, b or m; somebody speaks."""
+
 MEASURES_TOLD = (
     "distances between lip landmarks (MediaPipe Face Landmarker) over the distance of the outer "
     "eye corners, each speaker's 97th percentile is 1; both sides of an axis are one target"
@@ -31,6 +34,9 @@ MEASURES_TOLD = (
 
 AXES: tuple[str, ...] = tuple(axis for axes in TARGETS.values() for axis in axes)
 ROW_OF_AXIS: list[int] = [row for row, axes in enumerate(TARGETS.values()) for _ in axes]
+OUTPUTS: tuple[str, ...] = (*AXES, *CHANNELS)
+ROW_OF_OUTPUT: list[int] = [*ROW_OF_AXIS, len(TARGETS), len(TARGETS) + 1]
+"""The model's outputs, and the network's row that each shows."""
 Ranges = dict[str, tuple[float, float]]
 FADE_S = 0.12
 HEARD_DB = 14.0
