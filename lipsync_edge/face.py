@@ -31,6 +31,9 @@ BLENDSHAPES: tuple[str, ...] = (
 )
 HEAD_AXES: tuple[str, ...] = ("headYaw", "headPitch", "headRoll")
 AXES: tuple[str, ...] = BLENDSHAPES + HEAD_AXES
+CHANNELS: tuple[str, ...] = ("mouthClosure", "speech")
+"""What a model may tell beside the face: how likely the lips are shut by intent, and that somebody
+speaks, 0..1. They are no shapes: a head profile cannot drive a servo with them."""
 
 
 def axis_range(axis: str) -> tuple[float, float]:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_edge.face import HEAD_AXES
+from lipsync_edge.face import CHANNELS, HEAD_AXES
 from lipsync_edge.options import PersonalityOptions
 
 Array = NDArray[np.float64]
@@ -57,7 +57,7 @@ class Personality:
 
 
 def _gain(options: PersonalityOptions, axis: str) -> float:
-    if axis in HEAD_AXES:
+    if axis in HEAD_AXES + CHANNELS:
         return 1.0
     side = -1.0 if axis.endswith("Left") else 1.0 if axis.endswith("Right") else 0.0
     return options.amplitude * (1.0 + side * options.asymmetry)

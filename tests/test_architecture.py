@@ -17,7 +17,7 @@ PURE = {
     *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
-    *("model", "model.card", "model.quantize"),
+    *("model", "model.card", "model.cardnodes", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
     *("planner", "emphasis", "personality", "horns"),
     *("calibration", "pulses", "yamledit"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lipsync_edge.errors import ModelError
+from lipsync_edge.face import CHANNELS
 from lipsync_edge.features import FeatureSpec
 from lipsync_edge.model.card import Card
 from lipsync_edge.model.tflite import bundles_folder, list_bundles, open_bundle
@@ -103,12 +106,51 @@ def test_a_file_elsewhere_is_refused(bundle: Path) -> None:
     assert "must be the name of a file beside the card" in refusal(bundle)
 
 
-def test_another_feature_spec(bundle: Path) -> None:
-    line = edit(bundle, "n_mels: 40", "n_mels: 48")
+def respec(bundle: Path, **changes: Any) -> int:
+    """Declare other features, with their own digest; return the line of the last one."""
+    spec, line = FeatureSpec(), 0
+    for name, value in changes.items():
+        line = edit(bundle, f"{name}: {getattr(spec, name)}", f"{name}: {value}")
+    edit(bundle, spec.digest(), dataclasses.replace(spec, **changes).digest())
+    return line
+
+
+def test_features_of_another_kind_are_refused(bundle: Path) -> None:
+    line = edit(bundle, "log-mel-centred/1", "mfcc")
     said = refusal(bundle)
-    assert f"card.yaml:{line}: features.n_mels:" in said
-    assert "48" in said
-    assert "40" in said
+    assert f"card.yaml:{line}: features.kind:" in said
+    assert "mfcc, this program makes log-mel-centred/1" in said
+
+
+def test_other_values_of_the_features_are_computed(bundle: Path) -> None:
+    respec(bundle, hop_length=200, mean_s=2.0, high_hz=7000.0)
+    spec = Card.load(bundle).spec
+    assert (spec.hop_length, spec.mean_s, spec.high_hz, spec.n_mels) == (200, 2.0, 7000.0, 40)
+
+
+def test_other_features_must_fit_the_model(bundle: Path) -> None:
+    respec(bundle, n_mels=48)
+    assert "mel has 40 values, but features.n_mels says 48" in refusal(bundle)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"n_mels": 0}, "n_mels: must be a whole number from 1 to 256, not 0"),
+        ({"n_mels": 40.5}, "n_mels: must be a whole number"),
+        ({"frame_length": 600}, "frame_length: 600 is more than n_fft, 512"),
+        ({"hop_length": 500}, "hop_length: 500 is more than frame_length, 400"),
+        ({"high_hz": 8001.0}, "high_hz: 8001 is more than half of sample_rate_hz, 8000"),
+        ({"high_hz": 80.0}, "low_hz: 80 is not under high_hz, 80"),
+        ({"mean_s": 0.0}, "mean_s: must be a number from 0.01 to 1000, not 0.0"),
+        ({"mean_s": ".nan"}, "mean_s: must be a number"),
+    ],
+)
+def test_features_that_cannot_be(bundle: Path, changes: dict[str, Any], sentence: str) -> None:
+    line = respec(bundle, **changes)
+    said = refusal(bundle)
+    assert f"features.{sentence}" in said
+    assert f"card.yaml:{line}: " in said or "low_hz" in sentence
 
 
 def test_another_feature_digest(bundle: Path) -> None:
@@ -130,6 +172,20 @@ def test_an_unknown_axis(bundle: Path) -> None:
     assert "did you mean jawOpen?" in said
 
 
+def test_channels_stand_beside_the_axes(bundle: Path) -> None:
+    edit(bundle, "mouthUpperUpLeft", "mouthClosure")
+    edit(bundle, "mouthUpperUpRight", "speech")
+    assert Card.load(bundle).axes[-2:] == CHANNELS == ("mouthClosure", "speech")
+
+
+def test_channels_alone_are_no_face(bundle: Path) -> None:
+    card = (bundle / "card.yaml").read_text()
+    begin, end = card.index("axes: ["), card.index("delay_frames")
+    (bundle / "card.yaml").write_text(f"{card[:begin]}axes: [speech]\n{card[end:]}")
+    edit(bundle, f"pose: {{shape: [1, {N_AXES}]", "pose: {shape: [1, 1]")
+    assert "must drive at least one axis of the face" in refusal(bundle)
+
+
 def test_an_axis_twice(bundle: Path) -> None:
     edit(bundle, "mouthClose", "jawOpen")
     assert "stands twice" in refusal(bundle)
@@ -140,6 +196,12 @@ def test_an_axis_twice(bundle: Path) -> None:
     [
         ("mel: {shape: [1, 40]", "mel: {shape: [1, 41]", "has 41 values, but features.n_mels"),
         ("mel: {shape: [1, 40]", "mel: {shape: [40]", "must be [1, n]"),
+        ("taps_0: {shape: [1, 80]", "taps_0: {shape: [2, 40]", "must be [1, n]"),
+        (
+            "features_input: mel",
+            "features_taps: 2\nfeatures_input: mel",
+            "mel has 40 values, but features.n_mels times features_taps 2 says 80",
+        ),
         (f"pose: {{shape: [1, {N_AXES}]", "pose: {shape: [1, 7]", "has 7 values, but axes says"),
         ("taps: 2", "taps: 3", "but 3 taps of mel are 120"),
         ("taps: 2", "taps: 0", "must be a whole number from 1 to 64"),

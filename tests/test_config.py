@@ -239,6 +239,10 @@ MISTAKES = {
         "servos: {jaw: {mix: {jawOpen: 4.5}}}",
         "1: servos.jaw.mix.jawOpen: 4.5 is too large; allowed is -4 to 4",
     ),
+    "a channel is no axis": (
+        "servos: {jaw: {mix: {mouthClosure: 1}}}",
+        "1: servos.jaw.mix.mouthClosure: there is no such axis; did you mean mouthClose?",
+    ),
     "weight nan": ("servos: {jaw: {mix: {jawOpen: nan}}}", "1: servos.jaw.mix.jawOpen: nan is not"),
     "channel 16": (
         "servos: {jaw: {channel: 16}}",

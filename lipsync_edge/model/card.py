@@ -13,33 +13,47 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from lipsync_edge import yamlnodes
-from lipsync_edge.errors import ModelError
-from lipsync_edge.face import AXES
+from lipsync_edge.face import AXES, CHANNELS
 from lipsync_edge.features import FeatureSpec
+from lipsync_edge.model.cardnodes import CARD_FILE, Node, read_card
 from lipsync_edge.model.quantize import Quantization
 
 FORMAT = "lipsync-bundle/1"
-CARD_FILE = "card.yaml"
 SAME_RELEASE = "take the bundle and the program from the same release."
 MAX_MODEL_BYTES = 64 * 1024 * 1024
 MAX_SIZE = 1_000_000
 _KEYS = {
     *("format", "name", "version", "licence", "attribution", "model", "features", "inputs"),
     *("outputs", "features_input", "pose_output", "states", "axes", "delay_frames", "golden"),
-    *("training", "metrics"),
+    *("training", "metrics", "features_taps"),
 }
+# What the features' code can compute, beside frame_length <= n_fft and high_hz <= half the rate.
+_SPEC_LIMITS: dict[str, tuple[float, float]] = {
+    "sample_rate_hz": (8000, 48000),
+    "frame_length": (16, 8192),
+    "hop_length": (16, 8192),
+    "n_fft": (16, 8192),
+    "n_mels": (1, 256),
+    "low_hz": (0, 24000),
+    "high_hz": (0, 24000),
+    "preemphasis": (0, 1),
+    "range_db": (1, 200),
+    "level_floor_db": (-200, 0),
+    "level_release_db_per_s": (0, 1000),
+    "mean_s": (0.01, 1000),
+}
+__all__ = ["CARD_FILE", "FORMAT", "Card", "Golden", "State", "Tensor"]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of the model: int8, its shape and what its numbers mean."""
+    """An input or output of the model: int8, its shape (1, ...) and what its numbers mean."""
 
     name: str
     shape: tuple[int, ...]
@@ -56,7 +70,7 @@ class State:
     """A state input: what tensor ``of`` was taps * dilation, ..., 1 * dilation steps ago.
 
     ``of`` is an output or the features' input; the values are concatenated, the oldest first. Plain
-    feedback is taps 1, dilation 1. At reset everything is the zero point.
+    feedback, as of a recurrent layer, is taps 1, dilation 1. At reset everything is the zero point.
     """
 
     input: str
@@ -75,7 +89,11 @@ class Golden:
 
 @dataclass(frozen=True)
 class Card:
-    """A bundle whose files are what they should be. ``content`` is the TFLite file."""
+    """A bundle whose files are what they should be. ``content`` is the TFLite file.
+
+    ``features_taps``: how many feature vectors the model takes at once, the oldest first, the
+    newest last; 1 unless the model has no states and sees a window instead.
+    """
 
     path: Path
     name: str
@@ -94,21 +112,25 @@ class Card:
     metrics: dict[str, Any]
     content: bytes
     golden: Golden
+    features_taps: int = 1
 
     @classmethod
     def load(cls, folder: Path) -> Card:
         """Read and check the bundle in ``folder``. Raises ModelError."""
-        top = _read(folder)
+        top = read_card(folder)
         top.only(_KEYS)
         _check_format(top)
-        spec = _read_spec(top["features"])
+        spec = read_spec(top["features"])
         inputs, outputs = _read_tensors(top["inputs"]), _read_tensors(top["outputs"])
-        axes = _read_axes(top["axes"])
+        axes = read_axes(top["axes"])
         features_input = top["features_input"].one_of(inputs)
         pose_output = top["pose_output"].one_of(outputs)
-        _check_size(top["features_input"], inputs[features_input], spec.n_mels, "features.n_mels")
+        features_taps = read_taps(top)
+        wanted, said = spec.n_mels * features_taps, "features.n_mels"
+        said += f" times features_taps {features_taps}" if features_taps > 1 else ""
+        _check_size(top["features_input"], inputs[features_input], wanted, said)
         _check_size(top["pose_output"], outputs[pose_output], len(axes), "axes")
-        sources = outputs | {features_input: inputs[features_input]}
+        sources = outputs | ({features_input: inputs[features_input]} if features_taps == 1 else {})
         states = tuple(_read_state(node, inputs, sources) for node in top["states"].entries())
         _check_fed(top["states"], inputs, [features_input, *(state.input for state in states)])
         return cls(
@@ -129,149 +151,75 @@ class Card:
             metrics=top["metrics"].mapping(),
             content=_read_model(top["model"], folder),
             golden=_read_golden(top["golden"], folder, spec.n_mels, len(axes)),
+            features_taps=features_taps,
         )
 
 
-@dataclass(frozen=True)
-class _Node:
-    """A value of the card and where it stands."""
-
-    source: str
-    line: int
-    key: str
-    value: Any
-
-    def fail(self, sentence: str) -> NoReturn:
-        raise ModelError(f"{self.source}:{self.line}: {self.key}: {sentence}")
-
-    def __getitem__(self, key: str) -> _Node:
-        if key not in self.mapping_nodes():
-            self.fail(f"{key!r} is missing here.")
-        node: _Node = self.value[key]
-        return node
-
-    def only(self, known: Iterable[str]) -> None:
-        for key, node in self.mapping_nodes().items():
-            if key not in known:
-                hint = yamlnodes.Problems().did_you_mean(key, known)
-                node.fail(f"a card has no such entry; {hint}")
-
-    def mapping_nodes(self) -> dict[str, _Node]:
-        if not isinstance(self.value, dict):
-            self.fail("must be a list of `key: value` lines.")
-        return self.value
-
-    def entries(self) -> list[_Node]:
-        if not isinstance(self.value, list):
-            self.fail("must be a list.")
-        return self.value
-
-    def text(self) -> str:
-        if not isinstance(self.value, str) or not self.value:
-            self.fail("must be a text.")
-        return self.value
-
-    def integer(self, low: int, high: int) -> int:
-        if type(self.value) is not int or not low <= self.value <= high:
-            shown = yamlnodes.shorten(repr(self.plain()))
-            self.fail(f"must be a whole number from {low} to {high}, not {shown}.")
-        return self.value
-
-    def one_of(self, known: Iterable[str]) -> str:
-        if self.value not in list(known):
-            hint = yamlnodes.Problems().did_you_mean(str(self.plain()), known)
-            self.fail(f"{yamlnodes.shorten(str(self.plain()))!r} is not there; {hint}")
-        return str(self.value)
-
-    def plain(self) -> Any:
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
-
-    def mapping(self) -> dict[str, Any]:
-        self.mapping_nodes()
-        plain: dict[str, Any] = self.plain()
-        return plain
-
-
-def _read(folder: Path) -> _Node:
-    path = folder / CARD_FILE
-    if not path.is_file():
-        raise ModelError(
-            f"{folder}: this is no model bundle, it has no {CARD_FILE}.",
-            "Give the folder of a bundle, with card.yaml, the model and golden.npz in it.",
-        )
-    problems = yamlnodes.Problems()
-    node = yamlnodes.read(path, problems)
-    if problems.lines:
-        raise ModelError(problems.lines[0])
-    if node is None:
-        raise ModelError(f"{path}:1: the card is empty.", "Install the bundle anew.")
-    return _convert(node, str(path), "card")
-
-
-def _convert(node: yaml.Node, source: str, key: str) -> _Node:
-    line = node.start_mark.line + 1 if node.start_mark else 1
-    value: Any
-    if isinstance(node, yaml.MappingNode):
-        value = {}
-        for name_node, child in node.value:
-            name = str(name_node.value)
-            if name in value:
-                raise ModelError(f"{source}:{name_node.start_mark.line + 1}: {name}: stands twice.")
-            value[name] = _convert(child, source, name if key == "card" else f"{key}.{name}")
-    elif isinstance(node, yaml.SequenceNode):
-        value = [_convert(child, source, f"{key}[{i}]") for i, child in enumerate(node.value)]
-    else:
-        value = _scalar(node, f"{source}:{line}: {key}")
-    return _Node(source, line, key, value)
-
-
-def _scalar(node: yaml.Node, place: str) -> Any:
-    try:
-        return yaml.SafeLoader("").construct_object(node)
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise ModelError(f"{place}: {node.value!r} cannot be read.") from error
-
-
-def _check_format(top: _Node) -> None:
+def _check_format(top: Node) -> None:
     if top["format"].value != FORMAT:
         top["format"].fail(
             f"this program reads {FORMAT}, the card is {top['format'].plain()}: {SAME_RELEASE}"
         )
 
 
-def _read_spec(node: _Node) -> FeatureSpec:
-    """The card's feature spec must be what this program computes, or be computable by it."""
+def read_spec(node: Node, known: Iterable[str] = ("digest",)) -> FeatureSpec:
+    """The spec that ``node`` declares, if the robot can compute it; ``known``: other entries.
+
+    The digest must be there where it is among them. Raises ModelError with the line that differs.
+    """
     ours = FeatureSpec()
-    known = [field.name for field in fields(FeatureSpec)]
-    node.only([*known, "digest"])
-    values = {name: node[name].plain() for name in known}
-    for name in known:
-        default = getattr(ours, name)
-        if values[name] != default or isinstance(values[name], str) != isinstance(default, str):
-            node[name].fail(
-                f"the model was trained on features with {name} {values[name]}, this program makes "
-                f"them with {default}: {SAME_RELEASE}"
-            )
-    if node["digest"].value != ours.digest():
+    names = [field.name for field in fields(FeatureSpec)]
+    node.only([*names, *known])
+    if node["kind"].value != ours.kind:
+        node["kind"].fail(
+            f"the model was trained on features of the kind {node['kind'].plain()}, this program "
+            f"makes {ours.kind}: {SAME_RELEASE}"
+        )
+    values = {name: _spec_value(node[name], name, getattr(ours, name)) for name in names[1:]}
+    _check_spec(node, values)
+    spec = FeatureSpec(**values)
+    if "digest" in known and node["digest"].value != spec.digest():
         node["digest"].fail(
             f"the model was trained on features {str(node['digest'].plain())[:12]}..., here they "
-            f"are {ours.digest()[:12]}...: {SAME_RELEASE}"
+            f"are {spec.digest()[:12]}...: {SAME_RELEASE}"
         )
-    return ours
+    return spec
 
 
-def _read_tensors(node: _Node) -> dict[str, Tensor]:
+def _spec_value(node: Node, name: str, default: float) -> Any:
+    low, high = _SPEC_LIMITS[name]
+    if type(default) is int:
+        return node.integer(int(low), int(high))
+    if type(node.value) not in (int, float) or not low <= node.value <= high:
+        node.fail(f"must be a number from {low:g} to {high:g}, not {node.plain()!r}.")
+    return float(node.value)
+
+
+def _check_spec(node: Node, values: dict[str, Any]) -> None:
+    for name, other, limit in (
+        ("frame_length", "n_fft", values["n_fft"]),
+        ("hop_length", "frame_length", values["frame_length"]),
+        ("high_hz", "half of sample_rate_hz", values["sample_rate_hz"] / 2),
+    ):
+        if values[name] > limit:
+            node[name].fail(f"{values[name]:g} is more than {other}, {limit:g}.")
+    if values["low_hz"] >= values["high_hz"]:
+        node["low_hz"].fail(f"{values['low_hz']:g} is not under high_hz, {values['high_hz']:g}.")
+
+
+def read_taps(top: Node) -> int:
+    """The entry features_taps of ``top``, 1 where it is missing."""
+    return top["features_taps"].integer(1, 256) if "features_taps" in top.mapping_nodes() else 1
+
+
+def _read_tensors(node: Node) -> dict[str, Tensor]:
     return {name: _read_tensor(name, child) for name, child in node.mapping_nodes().items()}
 
 
-def _read_tensor(name: str, node: _Node) -> Tensor:
+def _read_tensor(name: str, node: Node) -> Tensor:
     node.only(["shape", "dtype", "scale", "zero_point"])
     shape = tuple(item.integer(1, MAX_SIZE) for item in node["shape"].entries())
-    if len(shape) != 2 or shape[0] != 1:
+    if len(shape) < 2 or shape[0] != 1:
         node["shape"].fail(f"must be [1, n], one step at a time, not {list(shape)}.")
     node["dtype"].one_of(["int8"])
     scale = node["scale"].value
@@ -284,27 +232,28 @@ def _read_tensor(name: str, node: _Node) -> Tensor:
         node["scale"].fail(f"{error}.")
 
 
-def _read_axes(node: _Node) -> tuple[str, ...]:
-    axes = []
+def read_axes(node: Node) -> tuple[str, ...]:
+    """What the model's outputs are: axes of the face and channels. Raises ModelError."""
+    axes: list[str] = []
     for item in node.entries():
         axis = item.text()
-        if axis not in AXES:
-            hint = yamlnodes.Problems().did_you_mean(axis, AXES)
+        if axis not in AXES + CHANNELS:
+            hint = yamlnodes.Problems().did_you_mean(axis, AXES + CHANNELS)
             item.fail(f"no axis of the face is called {axis!r}; {hint}")
         if axis in axes:
             item.fail(f"the axis {axis} stands twice.")
         axes.append(axis)
-    if not axes:
-        node.fail("a model must drive at least one axis.")
+    if not set(axes) - set(CHANNELS):
+        node.fail("a model must drive at least one axis of the face.")
     return tuple(axes)
 
 
-def _check_size(node: _Node, tensor: Tensor, size: int, other: str) -> None:
+def _check_size(node: Node, tensor: Tensor, size: int, other: str) -> None:
     if tensor.size != size:
         node.fail(f"{tensor.name} has {tensor.size} values, but {other} says {size}.")
 
 
-def _read_state(node: _Node, inputs: dict[str, Tensor], sources: dict[str, Tensor]) -> State:
+def _read_state(node: Node, inputs: dict[str, Tensor], sources: dict[str, Tensor]) -> State:
     node.only(["input", "of", "taps", "dilation"])
     name, of = node["input"].one_of(inputs), node["of"].one_of(sources)
     state = State(name, of, node["taps"].integer(1, 64), node["dilation"].integer(1, 1024))
@@ -321,13 +270,13 @@ def _read_state(node: _Node, inputs: dict[str, Tensor], sources: dict[str, Tenso
     return state
 
 
-def _check_fed(node: _Node, inputs: dict[str, Tensor], fed: list[str]) -> None:
+def _check_fed(node: Node, inputs: dict[str, Tensor], fed: list[str]) -> None:
     for name in inputs:
         if fed.count(name) != 1:
             node.fail(f"the input {name} must be fed once, by the features or one state.")
 
 
-def _beside(node: _Node, folder: Path) -> Path:
+def _beside(node: Node, folder: Path) -> Path:
     name = node.text()
     if not re.fullmatch(r"[\w-][\w.-]*", name):
         node.fail(f"{name!r} must be the name of a file beside the card.")
@@ -337,7 +286,7 @@ def _beside(node: _Node, folder: Path) -> Path:
     return path
 
 
-def _read_model(node: _Node, folder: Path) -> bytes:
+def _read_model(node: Node, folder: Path) -> bytes:
     node.only(["file", "sha256", "bytes"])
     path = _beside(node["file"], folder)
     size = node["bytes"].integer(1, MAX_MODEL_BYTES)
@@ -354,7 +303,7 @@ def _read_model(node: _Node, folder: Path) -> bytes:
     return content
 
 
-def _read_golden(node: _Node, folder: Path, n_mels: int, n_axes: int) -> Golden:
+def _read_golden(node: Node, folder: Path, n_mels: int, n_axes: int) -> Golden:
     path = _beside(node, folder)
     try:
         with np.load(path, allow_pickle=False) as arrays:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lipsync_edge.errors import ModelError
 from lipsync_edge.face import axis_range
-from lipsync_edge.model.card import CARD_FILE, Card, Tensor
+from lipsync_edge.model.card import CARD_FILE, Card, State, Tensor
 from lipsync_edge.model.quantize import Quantization
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
@@ -66,26 +66,27 @@ class TfliteModel:
         self._mel_index, self._pose_index = indexes[mel.name], indexes[pose.name]
         self._mel_quantization, self._pose_quantization = mel.quantization, pose.quantization
         self._mel = mel.quantization.zeros(mel.shape)
-        self._mel_row, self._work = self._mel[0], np.zeros(mel.size, np.float32)
+        # A window of feature vectors, the newest last; mostly there is one alone.
+        self._window = self._mel.reshape(card.features_taps, -1)
+        self._work = np.zeros(self._window.shape[1], np.float32)
         self._pose = np.zeros(len(card.axes), np.float32)
         ranges = np.array([axis_range(axis) for axis in card.axes], np.float32)
         self._low, self._high = ranges[:, 0], ranges[:, 1]
         sources = card.outputs | {mel.name: mel}
-        self._rings = [
-            _Ring(sources[s.of], s.taps, s.dilation, indexes[s.input], indexes[s.of])
-            for s in card.states
-        ]
+        self._rings = [_Ring(sources[s.of], card.inputs[s.input], s, indexes) for s in card.states]
         self._check_golden(card)
 
     def reset(self) -> None:
         """Back to the state of a stream that has not begun."""
+        self._mel.fill(self._mel_quantization.zero_point)
         for ring in self._rings:
             ring.reset()
 
     def step(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features (n_mels,) in, axes (n_axes,) out, in an array that the next call reuses."""
         interpreter = self._interpreter
-        self._mel_quantization.quantize(features, self._mel_row, self._work)
+        self._window[:-1] = self._window[1:]
+        self._mel_quantization.quantize(features, self._window[-1], self._work)
         interpreter.set_tensor(self._mel_index, self._mel)
         for ring in self._rings:
             interpreter.set_tensor(ring.input_index, ring.read())
@@ -94,7 +95,7 @@ class TfliteModel:
             of_input = ring.source_index == self._mel_index
             ring.write(self._mel if of_input else interpreter.get_tensor(ring.source_index))
         pose = interpreter.get_tensor(self._pose_index)
-        self._pose_quantization.dequantize(pose[0], self._pose)
+        self._pose_quantization.dequantize(pose.reshape(-1), self._pose)
         return np.clip(self._pose, self._low, self._high, out=self._pose)
 
     def _check_golden(self, card: Card) -> None:
@@ -114,13 +115,14 @@ class _Ring:
     """The past of one tensor, in int8; hands out its taps, the oldest first."""
 
     def __init__(
-        self, source: Tensor, taps: int, dilation: int, input_index: int, source_index: int
+        self, source: Tensor, state_input: Tensor, state: State, indexes: dict[str, int]
     ) -> None:
+        taps, dilation = state.taps, state.dilation
         length = taps * dilation
-        self.input_index, self.source_index = input_index, source_index
+        self.input_index, self.source_index = indexes[state.input], indexes[state.of]
         self._zero_point = source.quantization.zero_point
         self._past = source.quantization.zeros((length, source.size))
-        self._taps = source.quantization.zeros((1, taps * source.size))
+        self._taps = source.quantization.zeros(state_input.shape)
         self._taps_by_row = self._taps.reshape(taps, source.size)
         steps = np.arange(taps) * dilation
         self._order = [(steps + at) % length for at in range(length)]
@@ -135,7 +137,7 @@ class _Ring:
         return self._taps
 
     def write(self, value: NDArray[np.int8]) -> None:
-        self._past[self._at] = value[0]
+        self._past[self._at] = value.reshape(-1)
         self._at = (self._at + 1) % len(self._past)
 
 
