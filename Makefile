@@ -31,6 +31,10 @@ test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
 	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
 
+test-aarch64: $(VENV)/.test  ## the bundles' goldens on an emulated Pi, equal to the bit
+	sh tools/system-packages.sh qemu
+	$(BIN)/python -m lipsync_tools.aarch64 $(ARGS)
+
 # The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
 test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder
 	LIPSYNC_DATA=$(DATA) .venv-extract/bin/python -m pytest tests/extract $(ARGS)

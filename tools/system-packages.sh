@@ -2,6 +2,7 @@
 # Installs the Debian packages that are missing (as root), or prints the one line that does.
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
 #   system-packages.sh pulse          what the tests with a sound server need
+#   system-packages.sh qemu           what emulates a Pi's processor
 set -eu
 
 need=""
@@ -31,8 +32,12 @@ pulse)
     command -v pactl >/dev/null 2>&1 || add pulseaudio-utils
     ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || add libasound2-plugins
     ;;
+qemu)
+    command -v qemu-aarch64-static >/dev/null 2>&1 || command -v qemu-aarch64 >/dev/null 2>&1 ||
+        add qemu-user
+    ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse" >&2
+    echo "usage: $0 robot PYTHON | pulse | qemu" >&2
     exit 2
     ;;
 esac
