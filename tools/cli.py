@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from lipsync_edge.errors import LipsyncError
 
 COMMANDS = {
+    "convert": ("convert_command", "make an int8 bundle of a checkpoint or a foreign model"),
     "evaluate": ("evaluate_command", "judge a model, or a stage of the way, against film"),
     "draw": ("draw_command", "draw the pictures of docs/motion.md from real runs"),
 }

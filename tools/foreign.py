@@ -1,0 +1,188 @@
+"""Models trained elsewhere: ONNX, TensorFlow and float TFLite become a float TFLite file.
+
+ONNX goes through onnx2torch and litert-torch, which the own models need anyway; onnx2tf needs two
+gigabytes more and an older TensorFlow. What TensorFlow saved is converted by TensorFlow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+import shutil
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_edge.errors import ModelError
+from lipsync_tools.convert import Source
+from lipsync_tools.declaration import Declared
+from lipsync_tools.int8 import Layout, Stream, Tensors, quiet
+
+Runner = Callable[..., dict[str, Any]]
+KINDS = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras", ".h5": "keras"}
+SLOW_FRAMES = 30
+"""What the reference implementations are asked for."""
+
+
+def open_foreign(path: Path, work: Path, declared: Declared) -> Source:
+    """A model that others trained; its float file is written to ``work``. Raises ModelError."""
+    kind = "savedmodel" if (path / "saved_model.pb").is_file() else KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise ModelError(
+            f"{path}: nobody knows what kind of model this is.",
+            "Known are folders of `lipsync-tools train`, SavedModels, and files that end in "
+            f".pt, {', '.join(KINDS)}.",
+        )
+    spec, axes = declared.spec(), declared.names()
+    file = work / "float.tflite"
+    runner: Runner | None = None
+    if kind == "tflite":
+        shutil.copy(path, file)
+    elif kind == "onnx":
+        runner = _from_onnx(path, file)
+    else:
+        _from_tensorflow(path, kind, file)
+    tensors = Tensors.of(file)
+    shapes = [{n: d["shape"] for n, d in of.items()} for of in (tensors.inputs, tensors.outputs)]
+    _check_float(path, tensors)
+    layout = declared.layout(*shapes)
+    return Source(
+        kind=kind,
+        file=file,
+        layout=layout,
+        spec=spec,
+        axes=axes,
+        delay_frames=declared.delay(),
+        whole=_whole(file, layout, runner),
+        whole_frames=SLOW_FRAMES,
+        training={"origin": path.name, "sha256": _digest(path), "kind": kind,
+                  "told": "trained elsewhere; its data is not known here"},
+    )  # fmt: skip
+
+
+def _whole(
+    file: Path, layout: Layout, runner: Runner | None
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
+    if runner is None:
+        return None
+    return lambda rows: Stream(file, layout, runner).run(rows)
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _check_float(path: Path, tensors: Tensors) -> None:
+    for name, detail in (tensors.inputs | tensors.outputs).items():
+        if detail["dtype"] != np.float32:
+            raise ModelError(
+                f"{path}: {name} is {np.dtype(detail['dtype']).name}, not float32.",
+                "Give the float model: only from that can a good int8 one be made.",
+            )
+
+
+def _from_onnx(path: Path, file: Path) -> Runner:
+    """Convert; what ONNX's own reference says is returned, to compare with."""
+    onnx, torch = _need("onnx", path), _need("torch", path)
+    with _torchvision_is_optional():
+        onnx2torch = _need("onnx2torch", path)
+    with quiet():
+        import litert_torch
+
+    try:
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model)
+    except (ValueError, OSError, onnx.checker.ValidationError) as error:
+        raise ModelError(f"{path}: this is no ONNX model ({error}).") from error
+    held = {i.name for i in model.graph.initializer}
+    inputs = {i.name: _onnx_shape(i) for i in model.graph.input if i.name not in held}
+    outputs = [o.name for o in model.graph.output]
+    try:
+        module = _by_name(onnx2torch.convert(model).eval(), list(inputs), outputs)
+        samples = {name: torch.zeros(*shape) for name, shape in inputs.items()}
+        with quiet():
+            litert_torch.convert(module, sample_kwargs=samples).export(str(file))
+    except (NotImplementedError, RuntimeError, KeyError) as error:
+        why = str(error).strip().split("\n")[0]
+        raise ModelError(f"{path}: an operation of it cannot be converted: {why}") from error
+    from onnx.reference import ReferenceEvaluator
+
+    reference = ReferenceEvaluator(model)
+    return lambda **frame: dict(zip(outputs, reference.run(None, frame), strict=True))
+
+
+def _onnx_shape(value: Any) -> tuple[int, ...]:
+    """The shape of an input; what is left open, as the batch often is, becomes 1."""
+    return tuple(d.dim_value or 1 for d in value.type.tensor_type.shape.dim)
+
+
+def _by_name(module: Any, inputs: list[str], outputs: list[str]) -> Any:
+    """The module with inputs and outputs by their names in the ONNX file."""
+    from torch import nn
+
+    class ByName(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, **tensors: Any) -> dict[str, Any]:
+            out = self.inner(*(tensors[name] for name in inputs))
+            return dict(zip(outputs, out if isinstance(out, list | tuple) else [out], strict=True))
+
+    return ByName().eval()
+
+
+@contextmanager
+def _torchvision_is_optional() -> Iterator[None]:
+    """onnx2torch imports torchvision for two operations on boxes in pictures. No mouth has them,
+    and the package is large and must match torch exactly."""
+    names = ("torchvision", "torchvision.ops")
+    missing = importlib.util.find_spec("torchvision") is None
+    if missing:
+        for name in names:
+            sys.modules[name] = types.ModuleType(name)
+        sys.modules["torchvision.ops"].roi_align = None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for name in names if missing else ():
+            sys.modules.pop(name, None)
+
+
+def _from_tensorflow(path: Path, kind: str, file: Path) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    tf = _need("tensorflow", path)
+    try:
+        with quiet():
+            if kind == "savedmodel":
+                converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
+            else:
+                model = tf.keras.models.load_model(str(path), compile=False)
+                converter = tf.lite.TFLiteConverter.from_keras_model(model)
+            file.write_bytes(converter.convert())
+    except (ValueError, OSError, TypeError, RuntimeError) as error:
+        why = str(error).strip().split("\n")[0][:200]
+        raise ModelError(f"{path}: TensorFlow cannot convert it: {why}") from error
+
+
+def _need(name: str, path: Path) -> Any:
+    """A library that only some models need. Raises ModelError."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        extra = "convert-tf" if name == "tensorflow" else "learn,convert-onnx"
+        raise ModelError(
+            f"{path}: to read it, {name} is needed and is not installed here.",
+            f"Install it into an environment of its own: pip install 'lipsync-edge[{extra}]'",
+        ) from error
