@@ -65,17 +65,17 @@ DATA ?= ../shared/data
 RUNS ?= .cache/mouth
 TOOL := nice .venv-learn/bin/python -m lipsync_tools.
 LEARN := --data $(DATA) --phones $(RUNS)/phones.json
-CONVERT := $(TOOL)cli convert --calibrate $(DATA)/grid/audio $(DATA)/speech --
+CONVERT := $(TOOL)cli convert --calibrate $(DATA)/grid/audio $(DATA)/speech -o
 model: .venv-learn/.installed  ## learn models/mouth anew and judge it on speakers that it does not know
 	mkdir -p $(RUNS)
 	[ -e $(RUNS)/phones.json ] || $(TOOL)phones --data $(DATA) -o $(RUNS)/phones.json
 	$(TOOL)train_first $(LEARN) --out $(RUNS)/a --speakers s1,s2,s4
 	$(TOOL)train_first $(LEARN) --out $(RUNS)/b --speakers s1,s3,s5,s31
 	$(TOOL)train_first $(LEARN) --out $(RUNS)/all
-	$(CONVERT) $(RUNS)/a -o $(RUNS)/a/bundle
-	$(CONVERT) $(RUNS)/b -o $(RUNS)/b/bundle
+	$(CONVERT) $(RUNS)/a/bundle $(RUNS)/a
+	$(CONVERT) $(RUNS)/b/bundle $(RUNS)/b
 	$(TOOL)evaluate_first $(RUNS)/a/bundle $(RUNS)/b/bundle --data $(DATA) --json > $(RUNS)/metrics.json
-	$(CONVERT) $(RUNS)/all -o models/mouth --metrics $(RUNS)/metrics.json
+	$(CONVERT) models/mouth $(RUNS)/all --metrics $(RUNS)/metrics.json
 
 evaluate: $(VENV)/.test  ## the table of figures in the shipped model's card
 	$(BIN)/python -m lipsync_tools.evaluate_first models/mouth
