@@ -10,13 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.signal import lfilter
 from torch import Tensor
 
-from lipsync_edge.features import Features, FeatureSpec
+from lipsync_edge.features import FeatureSpec
+from lipsync_tools import soundscape
+from lipsync_tools.spoken import mel_db_of
 
 DB = 10.0 / math.log(10.0)
-HUM_SHARE = 0.25
+MUSIC_PIECES, NOISE_PIECES = 16, 4
+KIND_SHARES = {"music": 4.0, "hiss": 3.0, "hum": 1.5}
+"""How often a kind of noise is drawn, against 1 for the others."""
+LOUD_SHARE = 0.4  # of the noisy copies: speech can be lower than what disturbs it
 
 
 @dataclass(frozen=True)
@@ -27,9 +33,9 @@ class Voices:
     tempo: float = 1.05
     tilt_db: float = 8.0
     ripple_db: float = 4.0
-    noise_share: float = 0.4
+    noise_share: float = 0.5
     echo_share: float = 0.15
-    rest_share: float = 0.15
+    rest_share: float = 0.2
 
 
 def uniform(low: float, high: float, n: int, like: torch.Generator) -> Tensor:
@@ -55,37 +61,36 @@ def resample(x: Tensor, tempo: Tensor, warp: Tensor, n_frames: int) -> Tensor:
     )[:, 0]
 
 
-def noise_bank(spec: FeatureSpec, seconds: float = 60.0) -> Tensor:
-    """Powers (2, frames, bands) of steady noises as the robot hears them: hiss, and mains hum."""
+def noise_bank(spec: FeatureSpec, seconds: float = 20.0) -> dict[str, Tensor]:
+    """Powers (n, frames, bands) of non-speech by kind (``soundscape.KINDS``).
+
+    In each piece one frame in twenty is louder than 1 in its loudest band.
+    """
     rng = np.random.default_rng(11)
-    n_samples = int(seconds * spec.sample_rate_hz)
-    hiss = rng.standard_normal(n_samples)
-    phase = 2.0 * np.pi * 50.0 * np.arange(n_samples) / spec.sample_rate_hz
-    hum = sum(rng.uniform(0.05, 1.0) * np.sin(k * phase + rng.uniform(0, 6)) for k in range(1, 30))
-    features, bank = Features(spec), []
-    for loud in (hiss, hum + 0.05 * hiss):
-        sound = (0.1 * loud / np.abs(loud).max()).astype(np.float32)
-        starts = range(0, n_samples - spec.frame_length, spec.hop_length)
-        rows = [features.mel_db(sound[s : s + spec.frame_length]) for s in starts]
-        power = np.exp(np.array(rows) / DB)
-        bank.append(power / power.mean(axis=0).max())
-    return torch.tensor(np.array(bank)).float()
+    bank: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in soundscape.KINDS}
+    for kind, pieces in bank.items():
+        for _ in range(MUSIC_PIECES if kind == "music" else NOISE_PIECES):
+            sound = 0.3 * soundscape.KINDS[kind](seconds, rng)
+            power = np.exp(mel_db_of(sound, spec) / DB)
+            pieces.append(power / max(float(np.percentile(power.max(axis=1), 95)), 1e-12))
+    return {kind: torch.tensor(np.array(pieces)).float() for kind, pieces in bank.items()}
 
 
-def noise(n: int, n_frames: int, bank: Tensor, rng: torch.Generator) -> Tensor:
-    """Steady noise of random colour, powers (n, n_frames, bands), loudest band about 1."""
-    kinds = (torch.rand(n, generator=rng) < HUM_SHARE).long().tolist()
-    starts = torch.randint(bank.shape[1] - n_frames, (n,), generator=rng).tolist()
-    power = torch.stack([bank[k, s : s + n_frames] for k, s in zip(kinds, starts, strict=True)])
-    bands = bank.shape[2]
-    colour = uniform(-25.0, 8.0, n, rng)[:, None] * torch.linspace(0, 1, bands)
+def noise(n: int, n_frames: int, bank: dict[str, Tensor], rng: torch.Generator) -> Tensor:
+    """Non-speech of random kind and colour, powers (n, n_frames, bands), loudest band about 1."""
+    shares = torch.tensor([KIND_SHARES.get(kind, 1.0) for kind in bank])
+    picks = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
+    rows, kinds = [], list(bank.values())
+    for k in picks:
+        piece = int(torch.randint(len(kinds[k]), (1,), generator=rng))
+        start = int(torch.randint(kinds[k].shape[1] - n_frames, (1,), generator=rng))
+        rows.append(kinds[k][piece, start : start + n_frames])
+    power = torch.stack(rows)
+    bands = power.shape[2]
+    colour = uniform(-18.0, 8.0, n, rng)[:, None] * torch.linspace(0, 1, bands)
     ripple = 3.0 * torch.randn(n, 1, 8, generator=rng)
-    colour = (
-        colour
-        + torch.nn.functional.interpolate(ripple, bands, mode="linear", align_corners=True)[:, 0]
-    )
-    power = power * torch.exp(colour / DB)[:, None]
-    return power / power.mean(1).amax(1)[:, None, None]
+    ripple = torch.nn.functional.interpolate(ripple, bands, mode="linear", align_corners=True)
+    return power * torch.exp((colour + ripple[:, 0]) / DB)[:, None]
 
 
 def echo(power: Tensor, rng: torch.Generator) -> Tensor:
@@ -139,8 +144,11 @@ class Copier:
         peak_db = DB * torch.log(power.amax((1, 2)))
         rest = torch.rand(n, generator=rng) < voices.rest_share
         noisy = torch.rand(n, generator=rng) < voices.noise_share
-        under_db = torch.where(noisy, uniform(15.0, 60.0, n, rng), torch.tensor(90.0))
-        noise_db = torch.where(rest, uniform(-120.0, -35.0, n, rng), peak_db - under_db)
+        loud = torch.rand(n, generator=rng) < LOUD_SHARE
+        under_db = torch.where(loud, uniform(-2.0, 20.0, n, rng), uniform(15.0, 60.0, n, rng))
+        under_db = torch.where(noisy, under_db, torch.tensor(90.0))
+        alone_db = torch.where(loud, uniform(-50.0, 0.0, n, rng), uniform(-120.0, -35.0, n, rng))
+        noise_db = torch.where(rest, alone_db, peak_db - under_db)
         added = noise(n, self._n_frames, self._bank, rng)
         power = power * (~rest)[:, None, None] + torch.exp(noise_db / DB)[:, None, None] * added
         heard_db = DB * torch.log(power + 1e-14)

@@ -12,6 +12,7 @@ import csv
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from tqdm import tqdm
 
 from lipsync_edge.errors import LipsyncError
 from lipsync_edge.features import FeatureSpec
-from lipsync_tools import augment
+from lipsync_edge.model.card import CARD_FILE
+from lipsync_tools import augment, coarticulation, teachers
+from lipsync_tools.bundle_weights import bundle_weights
 from lipsync_tools.grid import MEASURES
 from lipsync_tools.lessons import IS_CLOSED, N_EXTRA, SILENCE, Columns, Lesson, Sampler
 from lipsync_tools.network import Mouth
@@ -47,7 +50,9 @@ class Recipe:
     measure_weight: float = 0.3
     phone_weight: float = 0.2
     channel_weight: float = 0.2
-    shut_weight: float = 0.3  # lips together in p, b, m of voices without film
+    believed: float = 0.4  # a pose told by phones alone against a filmed one
+    teach_film: float = 0.3  # share of the teachers in the poses of films, if there are any
+    teach_voices: float = 0.5  # and in the poses of voices without film
     closure_weight: float = 2.0  # a frame of a closure against another one, on film
     seed: int = 1
     balance: float = 0.8
@@ -92,11 +97,11 @@ def losses(model: nn.Module, x: Tensor, y: Tensor, weights: Tensor, recipe: Reci
     n_targets, n_measures = len(TARGETS), len(MEASURES)
     poses = torch.sigmoid(logits[..., :n_targets])
 
+    filmed = (film > 0.99).float()
     quiet = heard * silent
     judged = film * (1 + (recipe.closure_weight - 1) * closed)
-    judged = torch.maximum(judged, REST_WEIGHT * (1 - film) * quiet)
+    judged = torch.maximum(judged, REST_WEIGHT * (1 - filmed) * quiet)
     error = ((poses - y[..., Columns.targets]) ** 2 * weights).mean(-1)
-    shut = (poses[..., list(TARGETS).index("open")] ** 2) * weights[0]
     measures = ((extra[..., :n_measures] - y[..., Columns.measures]) ** 2).mean(-1)
     phones = nn.functional.cross_entropy(
         extra[..., n_measures:].flatten(0, 1), classes.flatten(0, 1), reduction="none"
@@ -108,10 +113,9 @@ def losses(model: nn.Module, x: Tensor, y: Tensor, weights: Tensor, recipe: Reci
     channels = (channels * torch.tensor([2.0, 1.0])).sum(-1)
     return {
         "pose": mean_where(error, judged),
-        "measures": recipe.measure_weight * mean_where(measures, film),
+        "measures": recipe.measure_weight * mean_where(measures, filmed),
         "phones": recipe.phone_weight * mean_where(phones, heard),
         "channels": recipe.channel_weight * mean_where(channels, heard),
-        "shut": recipe.shut_weight * mean_where(shut, (1 - film) * closed),
     }
 
 
@@ -170,10 +174,9 @@ class Run:
         self.step = kept["step"]
 
     def start_from(self, path: Path) -> None:
-        """Take over the averaged weights of another run, as far as the shapes agree."""
-        kept = torch.load(path, weights_only=True)["average"]
+        """Take over the averaged weights of another run, or a bundle's, as far as shapes agree."""
+        found = bundle_weights(path) if (path / CARD_FILE).exists() else averaged(path)
         mine = self.mouth.state_dict()
-        found = {k.removeprefix("module."): v for k, v in kept.items()}
         same = {k: v for k, v in found.items() if k in mine and v.shape == mine[k].shape}
         if not any(key.startswith("layers") for key in same):
             raise LipsyncError(f"{path}: its network has other sizes, nothing could be taken over.")
@@ -231,6 +234,17 @@ def target_weights(lessons: list[Lesson]) -> Tensor:
     if not films:
         return torch.ones(len(TARGETS))
     return 1.0 / torch.cat(films).var(0).clamp_min(1e-3)
+
+
+def prepare(lessons: list[Lesson], recipe: Recipe, spec: FeatureSpec, runs: Sequence[Path]) -> None:
+    """Give poses to the voices without film, in place: by their phones, and by teachers' runs."""
+    posed = coarticulation.learn(lessons, recipe.seed, recipe.balance)
+    if posed and recipe.believed > 0:
+        coarticulation.dress(lessons, posed, recipe.believed)
+    if runs:
+        loaded = [load_run(path) for path in runs]
+        told = [(mouth, other.delay_frames) for other, _, mouth, _ in loaded]
+        teachers.dress(lessons, told, spec, recipe.teach_film, recipe.teach_voices)
 
 
 def train(run: Run, lessons: list[Lesson], save_every: int = 500) -> None:
@@ -302,6 +316,15 @@ class Curve:
     def close(self) -> None:
         """Nothing more comes."""
         self._file.close()
+
+
+def averaged(run: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run (its folder or its checkpoint), by name."""
+    path = run / "model.pt" if run.is_dir() else run
+    if not path.exists():
+        raise LipsyncError(f"{path}: no such checkpoint; lipsync-tools train writes it.")
+    kept = torch.load(path, weights_only=True, map_location="cpu")["average"]
+    return {k.removeprefix("module."): v for k, v in kept.items() if k != "n_averaged"}
 
 
 def load_run(run: Path) -> tuple[Recipe, FeatureSpec, Mouth, dict[str, Any]]:

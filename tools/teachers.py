@@ -1,0 +1,56 @@
+"""Self-training: runs that have learned already tell poses for voices without film.
+
+Several teachers' mean is better than each of them, and what they agree on is worth learning; the
+pupil hears other copies of the voice than they did. Films are blended with what they tell a little,
+since a tracker at 25 pictures a second errs too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipsync_edge.features import Features, FeatureSpec
+from lipsync_tools.lessons import Columns, Lesson
+from lipsync_tools.network import Mouth
+from lipsync_tools.targets import TARGETS
+
+AT_ONCE = 128
+
+
+def features_of(lesson: Lesson, spec: FeatureSpec) -> np.ndarray:
+    """Features (n, n_mels) of a lesson as the robot computes them, from the level it begins at."""
+    features = Features(spec)
+    return np.array([features.relative(row) for row in lesson.mel_db.numpy().astype(float)])
+
+
+def poses_of(teachers: Sequence[tuple[Mouth, int]], rows: Tensor) -> Tensor:
+    """Mean poses (batch, n, n_targets) of the teachers (network, delay in frames)."""
+    told = []
+    for mouth, delay in teachers:
+        after = rows[:, -1:].expand(-1, delay, -1)
+        with torch.no_grad():
+            poses = mouth(torch.cat([rows, after], dim=1))[:, delay:, : len(TARGETS)]
+        told.append(poses)
+    return torch.stack(told).mean(0)
+
+
+def dress(
+    lessons: Sequence[Lesson],
+    teachers: Sequence[tuple[Mouth, int]],
+    spec: FeatureSpec,
+    film: float,
+    voices: float,
+) -> None:
+    """Blend what the teachers tell into the targets, in place: ``film`` of it where there is a
+    film, ``voices`` of it elsewhere (the rest is what the phones told)."""
+    for k in range(0, len(lessons), AT_ONCE):
+        some = lessons[k : k + AT_ONCE]
+        rows = torch.tensor(np.stack([features_of(lesson, spec) for lesson in some])).float()
+        for lesson, told in zip(some, poses_of(teachers, rows), strict=True):
+            share = film if lesson.group == "film" else voices
+            old = lesson.labels[:, Columns.targets].float()
+            lesson.labels[:, Columns.targets] = ((1 - share) * old + share * told).half()
