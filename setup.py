@@ -36,6 +36,7 @@ EXTRAS = {
         "tqdm>=4.66",
         "matplotlib>=3.8",
         "pocketsphinx>=5.0.4",
+        "onnx>=1.17",
     ],
     # The last MediaPipe that wants no newer NumPy and has the tasks; it ends at Python 3.12.
     "extract": [
@@ -46,6 +47,8 @@ EXTRAS = {
         "pillow>=10",
         "ray>=2.40",  # the core alone: for several machines
     ],
+    # To convert SavedModels and Keras models, in an environment of its own (1.5 GB).
+    "convert-tf": ["tensorflow-cpu>=2.18", "ai-edge-quantizer==0.10.0", "soundfile>=0.12"],
     "draw": ["matplotlib>=3.8"],
     "test": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML"],
 }

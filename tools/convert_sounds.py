@@ -13,6 +13,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +115,9 @@ def _read(place: tuple[str, str], rate_hz: int) -> Samples:
     except (RuntimeError, OSError) as error:
         raise AudioError(f"{file} {member}: this sound cannot be read ({error}).") from error
     mono = samples[: int(PIECE_S * from_hz)].mean(axis=1)
-    return np.asarray(samplerate.resample(mono, rate_hz / from_hz, "sinc_medium"), np.float32)
+    if from_hz != rate_hz:
+        mono = samplerate.resample(mono, rate_hz / from_hz, "sinc_medium")
+    return np.asarray(mono, np.float32)
 
 
 def _copies(x: Samples, rate_hz: int, rng: np.random.Generator, n: int) -> Iterator[Samples]:
@@ -125,15 +128,24 @@ def _copies(x: Samples, rate_hz: int, rng: np.random.Generator, n: int) -> Itera
     peak = max(float(np.abs(x).max()), 1e-4)
     for _ in range(n):
         voice = samplerate.resample(x, float(np.exp(rng.uniform(-0.22, 0.22))), "sinc_fastest")
+        voice = _coloured(voice, rng.uniform(-0.5, 0.5))
         if rng.random() < 0.3:
             voice = _echo(voice, rate_hz, rng)
+        voice = voice * (0.25 * peak / max(float(np.abs(voice).max()), 1e-4))
         level = 10 ** (rng.uniform(-30, 12) / 20) / peak
         under = 10 ** (-rng.uniform(0, 50) / 20)
-        noisy = voice * level * 0.25 + 0.05 * level * under * peak * _noise(len(voice), rng)
+        noisy = level * (voice + 0.05 * under * peak * _noise(len(voice), rng))
         yield np.clip(noisy, -1, 1).astype(np.float32)
 
 
-def _echo(x: Samples, rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _coloured(x: NDArray[Any], slope: float) -> NDArray[np.float64]:
+    """The sound through another microphone: brighter or darker by 6 dB per octave times slope."""
+    spectrum = np.fft.rfft(x)
+    gain = np.maximum(np.arange(len(spectrum)), 1.0) ** slope
+    return np.asarray(np.fft.irfft(spectrum * gain, len(x)))
+
+
+def _echo(x: NDArray[Any], rate_hz: int, rng: np.random.Generator) -> NDArray[np.float64]:
     n = int(rng.uniform(0.1, 0.4) * rate_hz)
     tail = 0.03 * rng.standard_normal(n) * np.exp(-6.9 * np.arange(n) / n)
     tail[0] = 1.0

@@ -1,7 +1,8 @@
 """Models trained elsewhere: ONNX, TensorFlow and float TFLite become a float TFLite file.
 
-ONNX goes through onnx2torch and litert-torch, which the own models need anyway; onnx2tf needs two
-gigabytes more and an older TensorFlow. What TensorFlow saved is converted by TensorFlow.
+ONNX goes through torch and litert-torch, which the own models need anyway (see onnx_torch.py);
+onnx2tf would need two gigabytes more and an older TensorFlow, and its files refused to become int8.
+What TensorFlow saved is converted by TensorFlow, which needs an environment of its own.
 """
 
 from __future__ import annotations
@@ -9,11 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import os
-import shutil
-import sys
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +38,11 @@ def open_foreign(path: Path, work: Path, declared: Declared) -> Source:
             f".pt, {', '.join(KINDS)}.",
         )
     spec, axes = declared.spec(), declared.names()
-    file = work / "float.tflite"
+    file = path if kind == "tflite" else work / "float.tflite"
     runner: Runner | None = None
-    if kind == "tflite":
-        shutil.copy(path, file)
-    elif kind == "onnx":
+    if kind == "onnx":
         runner = _from_onnx(path, file)
-    else:
+    elif kind != "tflite":
         _from_tensorflow(path, kind, file)
     tensors = Tensors.of(file)
     shapes = [{n: d["shape"] for n, d in of.items()} for of in (tensors.inputs, tensors.outputs)]
@@ -95,69 +90,36 @@ def _check_float(path: Path, tensors: Tensors) -> None:
 def _from_onnx(path: Path, file: Path) -> Runner:
     """Convert; what ONNX's own reference says is returned, to compare with."""
     onnx, torch = _need("onnx", path), _need("torch", path)
-    with _torchvision_is_optional():
-        onnx2torch = _need("onnx2torch", path)
-    with quiet():
-        import litert_torch
+    from google.protobuf.message import Error as FormatError
 
     try:
         model = onnx.load(str(path))
         onnx.checker.check_model(model)
-    except (ValueError, OSError, onnx.checker.ValidationError) as error:
+    except (ValueError, OSError, onnx.checker.ValidationError, FormatError) as error:
         raise ModelError(f"{path}: this is no ONNX model ({error}).") from error
-    held = {i.name for i in model.graph.initializer}
-    inputs = {i.name: _onnx_shape(i) for i in model.graph.input if i.name not in held}
-    outputs = [o.name for o in model.graph.output]
-    try:
-        module = _by_name(onnx2torch.convert(model).eval(), list(inputs), outputs)
-        samples = {name: torch.zeros(*shape) for name, shape in inputs.items()}
-        with quiet():
-            litert_torch.convert(module, sample_kwargs=samples).export(str(file))
-    except (NotImplementedError, RuntimeError, KeyError) as error:
-        why = str(error).strip().split("\n")[0]
-        raise ModelError(f"{path}: an operation of it cannot be converted: {why}") from error
     from onnx.reference import ReferenceEvaluator
 
-    reference = ReferenceEvaluator(model)
+    from lipsync_tools.onnx_torch import OnnxModule
+
+    held = {i.name for i in model.graph.initializer}
+    inputs = {i.name: _onnx_shape(i) for i in model.graph.input if i.name not in held}
+    module = OnnxModule(model).eval()
+    samples = {name: torch.zeros(*shape) for name, shape in inputs.items()}
+    try:
+        with quiet():
+            import litert_torch
+
+            litert_torch.convert(module, sample_kwargs=samples).export(str(file))
+    except (NotImplementedError, RuntimeError, TypeError, ValueError, IndexError) as error:
+        why = str(error).strip().split("\n")[0]
+        raise ModelError(f"{path}: an operation of it cannot be converted: {why}") from error
+    outputs, reference = [o.name for o in model.graph.output], ReferenceEvaluator(model)
     return lambda **frame: dict(zip(outputs, reference.run(None, frame), strict=True))
 
 
 def _onnx_shape(value: Any) -> tuple[int, ...]:
     """The shape of an input; what is left open, as the batch often is, becomes 1."""
     return tuple(d.dim_value or 1 for d in value.type.tensor_type.shape.dim)
-
-
-def _by_name(module: Any, inputs: list[str], outputs: list[str]) -> Any:
-    """The module with inputs and outputs by their names in the ONNX file."""
-    from torch import nn
-
-    class ByName(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = module
-
-        def forward(self, **tensors: Any) -> dict[str, Any]:
-            out = self.inner(*(tensors[name] for name in inputs))
-            return dict(zip(outputs, out if isinstance(out, list | tuple) else [out], strict=True))
-
-    return ByName().eval()
-
-
-@contextmanager
-def _torchvision_is_optional() -> Iterator[None]:
-    """onnx2torch imports torchvision for two operations on boxes in pictures. No mouth has them,
-    and the package is large and must match torch exactly."""
-    names = ("torchvision", "torchvision.ops")
-    missing = importlib.util.find_spec("torchvision") is None
-    if missing:
-        for name in names:
-            sys.modules[name] = types.ModuleType(name)
-        sys.modules["torchvision.ops"].roi_align = None  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        for name in names if missing else ():
-            sys.modules.pop(name, None)
 
 
 def _from_tensorflow(path: Path, kind: str, file: Path) -> None:
@@ -181,7 +143,7 @@ def _need(name: str, path: Path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        extra = "convert-tf" if name == "tensorflow" else "learn,convert-onnx"
+        extra = "convert-tf" if name == "tensorflow" else "learn"
         raise ModelError(
             f"{path}: to read it, {name} is needed and is not installed here.",
             f"Install it into an environment of its own: pip install 'lipsync-edge[{extra}]'",
