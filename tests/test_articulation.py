@@ -9,48 +9,11 @@ from lipsync_tools.labels import CLOSED as CLOSED_ARPABET
 from lipsync_tools.labels import ROUND as ROUND_ARPABET
 
 # The CMU dictionary's alphabet, http://www.speech.cs.cmu.edu/cgi-bin/cmudict
-PHONES = [
-    "SIL",
-    "AA",
-    "AE",
-    "AH",
-    "AO",
-    "AW",
-    "AY",
-    "EH",
-    "ER",
-    "EY",
-    "IH",
-    "IY",
-    "OW",
-    "OY",
-    "UH",
-    "UW",
-    "B",
-    "CH",
-    "D",
-    "DH",
-    "F",
-    "G",
-    "HH",
-    "JH",
-    "K",
-    "L",
-    "M",
-    "N",
-    "NG",
-    "P",
-    "R",
-    "S",
-    "SH",
-    "T",
-    "TH",
-    "V",
-    "W",
-    "Y",
-    "Z",
-    "ZH",
-]
+PHONES = (
+    "SIL", "AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH",
+    "UW", "B", "CH", "D", "DH", "F", "G", "HH", "JH", "K", "L", "M", "N", "NG", "P", "R", "S",
+    "SH", "T", "TH", "V", "W", "Y", "Z", "ZH",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
