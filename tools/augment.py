@@ -19,10 +19,11 @@ from lipsync_tools import soundscape
 from lipsync_tools.spoken import mel_db_of
 
 DB = 10.0 / math.log(10.0)
-MUSIC_PIECES, NOISE_PIECES = 16, 4
-KIND_SHARES = {"music": 4.0, "hiss": 3.0, "hum": 1.5}
+PIECES = {"music": 12, "band": 16, "tones": 12}
+NOISE_PIECES = 5  # of every other kind, 20 s each
+KIND_SHARES = {"music": 3.0, "band": 3.0, "tones": 3.0, "hiss": 3.0, "hum": 1.5, "engine": 2.0}
 """How often a kind of noise is drawn, against 1 for the others."""
-LOUD_SHARE = 0.4  # of the noisy copies: speech can be lower than what disturbs it
+LOUD_SHARE = 0.5  # of the noisy copies: speech can be lower than what disturbs it
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Voices:
     ripple_db: float = 4.0
     noise_share: float = 0.5
     echo_share: float = 0.15
-    rest_share: float = 0.2
+    rest_share: float = 0.25
 
 
 def uniform(low: float, high: float, n: int, like: torch.Generator) -> Tensor:
@@ -69,7 +70,7 @@ def noise_bank(spec: FeatureSpec, seconds: float = 20.0) -> dict[str, Tensor]:
     rng = np.random.default_rng(11)
     bank: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in soundscape.KINDS}
     for kind, pieces in bank.items():
-        for _ in range(MUSIC_PIECES if kind == "music" else NOISE_PIECES):
+        for _ in range(PIECES.get(kind, NOISE_PIECES)):
             sound = 0.3 * soundscape.KINDS[kind](seconds, rng)
             power = np.exp(mel_db_of(sound, spec) / DB)
             pieces.append(power / max(float(np.percentile(power.max(axis=1), 95)), 1e-12))

@@ -123,6 +123,40 @@ def music(seconds: float, rng: Rng) -> Sound:
     return _loud(out)
 
 
+def band_music(seconds: float, rng: Rng) -> Sound:
+    """Music of a band: some of it distorted, through an amplifier, in a room."""
+    out = music(seconds, rng).astype(np.float64)
+    drive = rng.uniform(1.0, 12.0)
+    out = np.tanh(drive * out) / np.tanh(drive)
+    out = band(out, rng.uniform(40, 250), rng.uniform(3000, 7800))
+    wet = float(rng.uniform(0.0, 0.8))
+    return _loud(box_reverb(_loud(out), rng, float(rng.uniform(0.2, 2.0)), wet).astype(np.float64))
+
+
+def tones(seconds: float, rng: Rng) -> Sound:
+    """Beeps, whistles and synthesiser tones: steady, swept, trembling, in any order."""
+    out, at_s = np.zeros(int(seconds * RATE_HZ)), 0.0
+    timbre = rng.uniform(0, 1, 10) / np.arange(1, 11) ** rng.uniform(0.3, 3.0)
+    gap_s = rng.uniform(0, 0.5)
+    while at_s < seconds:
+        long_s = float(np.exp(rng.uniform(np.log(0.04), np.log(1.5))))
+        t = _time(long_s)
+        hz = float(np.exp(rng.uniform(np.log(90), np.log(3500))))
+        bend = np.linspace(0, rng.uniform(-1, 1) if rng.random() < 0.5 else 0.0, len(t))
+        shake = (
+            rng.uniform(0, 0.3) * (rng.random() < 0.4) * np.sin(2 * np.pi * rng.uniform(3, 30) * t)
+        )
+        phase = 2 * np.pi * np.cumsum(hz * 2 ** (bend + shake)) / RATE_HZ
+        tone = sum(a * np.sin((k + 1) * phase) for k, a in enumerate(timbre)
+                   if hz * (k + 1) < 5000)  # fmt: skip
+        if rng.random() < 0.3:  # one tone drives another's pitch, as synthesisers do
+            tone = np.sin(phase + rng.uniform(1, 6) * np.sin(rng.uniform(0.5, 4) * phase))
+        edge = np.minimum(1, np.minimum(t, long_s - t) / rng.uniform(0.003, 0.05))
+        _place(out, rng.uniform(0.3, 1) * np.asarray(tone) * edge, at_s)
+        at_s += long_s * rng.uniform(0.3, 1.2) + gap_s * rng.random()
+    return _loud(out)
+
+
 def applause(seconds: float, rng: Rng) -> Sound:
     """Hands of a few or of hundreds, swelling."""
     out = np.zeros(int(seconds * RATE_HZ))
@@ -256,7 +290,8 @@ def vacuum(seconds: float, rng: Rng) -> Sound:
 Maker = Callable[[float, Rng], Sound]
 KINDS: dict[str, Maker] = {
     "music": music, "applause": applause, "engine": engine, "thunder": thunder, "rain": rain,
-    "dog": dog, "clatter": clatter, "drums": drums, "hiss": hiss, "hum": hum, "wind": wind,
+    "dog": dog, "clatter": clatter, "drums": drums, "band": band_music, "tones": tones,
+    "hiss": hiss, "hum": hum, "wind": wind,
 }  # fmt: skip
 """Non-speech to learn from and, with other seeds, to judge by."""
 HELD_OUT: dict[str, Maker] = {"siren": siren, "bells": bells, "birds": birds, "vacuum": vacuum}
