@@ -21,6 +21,7 @@ from lipsync_edge.features import Features
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion
+from lipsync_edge.rest import Rest
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.servos import Board
 from lipsync_edge.servos.gate import Gate
@@ -67,6 +68,7 @@ class Analyzer:
         self._ring, self._model, self._timeline = ring, model, timeline
         self._clock, self._telemetry = clock, telemetry
         self._features = Features(spec)
+        self._rest = Rest(model.axes, spec.hop_s)
         self._resampler = Resampler(rate_hz, spec.sample_rate_hz)
         self._ratio = rate_hz / spec.sample_rate_hz
         # A pose stands at the centre of the frame that it describes, delay_frames before the last.
@@ -108,7 +110,7 @@ class Analyzer:
         if centre < 0:  # the model has not seen its look-ahead yet
             return
         if np.isfinite(pose).all():
-            self._timeline.put(self._origin + centre * self._ratio, pose)
+            self._timeline.put(self._origin + centre * self._ratio, self._rest.step(pose))
         else:
             self._telemetry.refused_poses += 1
 
@@ -118,6 +120,7 @@ class Analyzer:
         self._resampler.reset()
         self._features.reset()
         self._model.reset()
+        self._rest.reset()
 
 
 class Mover:

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 BASE = {"errors", "clock"}
 PURE = {
-    *("frames", "features", "face", "faults", "timeline", "motion", "idle", "budget"),
+    *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
