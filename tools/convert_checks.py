@@ -107,9 +107,10 @@ def untied(tensors: Tensors, states: tuple[State, ...]) -> int:
 def file_checks(file: Path, tensors: Tensors, states: tuple[State, ...]) -> list[Check]:
     """Size, multiplications, operations and scales of the int8 file."""
     io = (tensors.inputs | tensors.outputs).values()
+    which = f" ({', '.join(sorted(set(tensors.in_float)))})" if tensors.in_float else ""
     return [
         Check("states of another scale", untied(tensors, states), 0),
-        Check("operations in float", len(tensors.in_float), 0),
+        Check(f"operations in float{which}", len(tensors.in_float), 0),
         Check("inputs and outputs not int8", sum(d["dtype"] != np.int8 for d in io), 0),
         Check("bytes", file.stat().st_size, MAX_BYTES),
         Check("multiplications per hop", tensors.macs, MAX_MACS),

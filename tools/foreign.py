@@ -43,7 +43,7 @@ def open_foreign(path: Path, work: Path, declared: Declared) -> Source:
     if kind == "onnx":
         runner = _from_onnx(path, file)
     elif kind != "tflite":
-        _from_tensorflow(path, kind, file)
+        runner = _from_tensorflow(path, kind, file)
     tensors = Tensors.of(file)
     shapes = [{n: d["shape"] for n, d in of.items()} for of in (tensors.inputs, tensors.outputs)]
     _check_float(path, tensors)
@@ -122,20 +122,44 @@ def _onnx_shape(value: Any) -> tuple[int, ...]:
     return tuple(d.dim_value or 1 for d in value.type.tensor_type.shape.dim)
 
 
-def _from_tensorflow(path: Path, kind: str, file: Path) -> None:
+def _from_tensorflow(path: Path, kind: str, file: Path) -> Runner:
+    """Convert; what TensorFlow itself says is returned, to compare with."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    tf = _need("tensorflow", path)
     try:
         with quiet():
-            if kind == "savedmodel":
-                converter = tf.lite.TFLiteConverter.from_saved_model(str(path))
-            else:
-                model = tf.keras.models.load_model(str(path), compile=False)
-                converter = tf.lite.TFLiteConverter.from_keras_model(model)
+            tf = _need("tensorflow", path)
+            folder = path if kind == "savedmodel" else _saved(tf, path, file.parent / "saved")
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
             file.write_bytes(converter.convert())
-    except (ValueError, OSError, TypeError, RuntimeError) as error:
+            loaded = tf.saved_model.load(str(folder))
+            step = loaded.signatures["serving_default"]
+    except (ValueError, OSError, TypeError, RuntimeError, KeyError) as error:
         why = str(error).strip().split("\n")[0][:200]
         raise ModelError(f"{path}: TensorFlow cannot convert it: {why}") from error
+
+    def runner(**frame: Any) -> dict[str, Any]:
+        assert loaded is not None  # its functions live as long as it does
+        out = step(**{name: tf.constant(value) for name, value in frame.items()})
+        return {name: value.numpy() for name, value in out.items()}
+
+    return runner
+
+
+def _saved(tf: Any, path: Path, folder: Path) -> Path:
+    """A Keras model as a SavedModel for one step: with an open batch, shapes would be computed."""
+    model = tf.keras.models.load_model(str(path), compile=False)
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError("a Keras file has one input and one output here; states need a SavedModel")
+    spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32, name="features")
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # Keras' variables would stay variables, which no quantizer takes.
+    frozen = convert_variables_to_constants_v2(
+        tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
+    )
+    step = tf.function(lambda features: {"pose": frozen(features)[0]}, input_signature=[spec])
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": step})
+    return folder
 
 
 def _need(name: str, path: Path) -> Any:

@@ -264,7 +264,10 @@ def quantize(path: Path, out: Path, frames: list[Frame], layout: Layout) -> None
         q = quantizer.Quantizer(str(path))
         q.load_quantization_recipe(recipe.static_wi8_ai8())
         probe = {signature_of(open_file(path), path): frames[:PROBE]}
-        found: dict[str, Any] = dict(q.calibrate(probe, num_threads=1))
+        try:
+            found: dict[str, Any] = dict(q.calibrate(probe, num_threads=1))
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"{path.name}: it cannot be calibrated: {error}.") from error
         ranges = true_ranges(path, frames, {name for name, value in found.items() if value})
         tie(path, ranges, layout)
         for name, (low, high) in ranges.items():
