@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from lipsync_edge.errors import ModelError
 from lipsync_edge.features import FeatureSpec
@@ -85,10 +86,12 @@ def open_model(path: Path, work: Path, declared: Any) -> Source:
     if path.suffix == ".pt" or (path / "model.pt").is_file():
         from lipsync_tools.convert_run import open_run
 
-        return open_run(path, work)
-    from lipsync_tools.foreign import open_foreign
+        source: Source = open_run(path, work)
+    else:
+        from lipsync_tools.foreign import open_foreign
 
-    return open_foreign(path, work, declared)
+        source = open_foreign(path, work, declared)
+    return source
 
 
 def convert(source: Source, sounds: Sounds, wanted: Wanted, out: Path) -> Result:
@@ -96,7 +99,7 @@ def convert(source: Source, sounds: Sounds, wanted: Wanted, out: Path) -> Result
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         stream = _opened(source)
-        for rows in sounds.calibration:
+        for rows in tqdm(sounds.calibration, "calibrating", unit="sound", disable=None):
             stream.run(rows)
         int8.quantize(source.file, work / "model.tflite", stream.frames, source.layout)
         features = golden_features(wanted.golden, source.spec)
@@ -140,7 +143,23 @@ def _opened(source: Source) -> Stream:
     for s in layout.states:
         width = source.spec.n_mels if s.of == layout.features_input else sizes[s.of]
         _expect(s.input, sizes, s.taps * width, f"{s.taps} taps of {s.of}")
+    _check_shapes(of, source)
     return Stream(source.file, layout)
+
+
+def _check_shapes(of: dict[str, Any], source: Source) -> None:
+    """One step at a time, and a window's vectors one after the other."""
+    for name, detail in of.items():
+        shape = [int(n) for n in detail["shape"]]
+        if len(shape) < 2 or shape[0] != 1:
+            raise ModelError(f"{name} has the shape {shape}, not [1, ...], one step at a time.")
+    shape, n_mels = of[source.layout.features_input]["shape"], source.spec.n_mels
+    if shape[-1] not in (n_mels, n_mels * source.layout.features_taps):
+        raise ModelError(
+            f"{source.layout.features_input} has the shape {shape.tolist()}; the {n_mels} values "
+            "of a feature vector must be the last dimension.",
+            "Put a transposition into the model before you export it.",
+        )
 
 
 def _expect(name: str, sizes: dict[str, int], wanted: int, of: str) -> None:

@@ -52,7 +52,7 @@ class Check:
         return asdict(self) | {"value": float(f"{self.value:.6g}"), "ok": self.ok}
 
 
-def pearson(a: Poses, b: Poses) -> float:
+def pearson(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     """Correlation of two signals (n,); NaN where one does not move."""
     x, y = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
     power = float(np.sqrt((x @ x) * (y @ y)))

@@ -42,7 +42,8 @@ def load(path: Path) -> tuple[Any, FeatureSpec, Mouth, dict[str, Any]]:
             return recipe, spec, mouth, {"step": step, "speakers": list(recipe.speakers)}
         from lipsync_tools.train import load_run
 
-        return load_run(file)
+        found: tuple[Any, FeatureSpec, Mouth, dict[str, Any]] = load_run(file)
+        return found
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, pickle.PickleError) as error:
         why = str(error).split("\n")[0][:120]
         raise ModelError(

@@ -169,8 +169,9 @@ def _without_voice(rate_hz: int, rng: np.random.Generator) -> list[Samples]:
     for _ in range(3):
         base = rng.uniform(100, 400)
         tones = [np.sin(2 * np.pi * base * r * at_s) for r in (1, 1.26, 1.5, 2, 3, 4)]
-        out.append(0.08 * sum(tones) * (0.3 + 0.7 * np.abs(np.sin(np.pi * 2 * at_s))))
-    out.append(0.1 * sum(np.sin(2 * np.pi * 50 * k * at_s) / k for k in range(1, 20)))
+        out.append(0.08 * np.sum(tones, axis=0) * (0.3 + 0.7 * np.abs(np.sin(2 * np.pi * at_s))))
+    hum = [np.sin(2 * np.pi * 50 * k * at_s) / k for k in range(1, 20)]
+    out.append(0.1 * np.sum(hum, axis=0))
     clicks = np.zeros(n)
     clicks[rng.integers(0, n, 20)] = 0.9
     return [np.clip(x, -1, 1).astype(np.float32) for x in (*out, clicks, np.zeros(n))]

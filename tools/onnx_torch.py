@@ -7,7 +7,7 @@ Semantics: https://onnx.ai/onnx/operators/. The result is compared with the refe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def pool(a: Attributes, x: Tensor, kind: str) -> Tensor:
         raise NotImplementedError("padded pooling")
     size = ints(a["kernel_shape"])
     call = getattr(F, f"{kind}_pool{len(size)}d")
-    return call(x, size, ints(a.get("strides", [1] * len(size))))  # type: ignore[no-any-return]
+    return call(x, size, ints(a.get("strides", [1] * len(size))))
 
 
 def pad(a: Attributes, x: Tensor, pads: Any = None, value: Any = 0.0, axes: Any = None) -> Tensor:
@@ -105,7 +105,7 @@ def slices(
     return x[tuple(index)]
 
 
-def split(a: Attributes, x: Tensor, sizes: Any = None) -> Sequence[Tensor]:
+def split(a: Attributes, x: Tensor, sizes: Any = None) -> Any:
     axis, sizes = a.get("axis", 0), a.get("split") if sizes is None else sizes
     if sizes is not None:
         return torch.split(x, ints(sizes), dim=axis)
@@ -122,7 +122,7 @@ def gather(a: Attributes, x: Tensor, index: Any) -> Tensor:
 def reduce(a: Attributes, x: Tensor, axes: Any, call: Operation) -> Tensor:
     axes = a.get("axes") if axes is None else axes
     over = ints(axes) if axes is not None else list(range(x.dim()))
-    return call(x, dim=over, keepdim=bool(a.get("keepdims", 1)))  # type: ignore[no-any-return]
+    return call(x, dim=over, keepdim=bool(a.get("keepdims", 1)))
 
 
 def clip(a: Attributes, x: Tensor, low: Any = None, high: Any = None) -> Tensor:

@@ -27,6 +27,7 @@ AXES = "jawOpen,mouthPucker,mouthClosure"
 def learn(model: Any, forward: Callable[[Any], Any], n_out: int, steps: int = 60) -> None:
     """Let a model follow the loudness of some bands, so that there is something to compare."""
     torch.manual_seed(1)
+    torch.set_num_threads(2)
     rows = [r[:300] for r in gather([], SPEC).calibration if len(r) >= 300]
     x = torch.tensor(np.stack(rows))
     bands = torch.stack([x[..., k : k + 8].mean(-1) for k in range(2, 2 + 3 * n_out, 3)], 1)
@@ -255,6 +256,24 @@ def test_a_window_of_features_is_kept_by_the_robot(
     assert np.array_equal(poses, card.golden.poses)
     model.reset()
     assert np.array_equal(model.step(rows[0]), poses[0]), "a reset empties the window"
+
+
+def test_a_window_that_lies_across(
+    declared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Channels first: its memory has another order than the robot's window."""
+
+    class Across(Window):
+        def forward(self, window: Any) -> Any:
+            return super().forward(window.transpose(1, 2))
+
+    with int8.quiet():
+        import litert_torch
+
+        samples, path = {"window": torch.zeros(1, 40, 5)}, tmp_path / "across.tflite"
+        litert_torch.convert(Across().eval(), sample_kwargs=samples).export(str(path))
+    said = refusal(capsys, path, "-o", tmp_path / "b", "--features", declared, "--axes", AXES)
+    assert "the 40 values of a feature vector must be the last dimension" in said
 
 
 def test_features_of_other_values(
