@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ from typing import Any
 from lipsync_edge.errors import LipsyncError
 
 PROJECT = Path(__file__).parent.parent
+CHECK = PROJECT / "tools/golden_check.py"
 RUNTIME = "ai-edge-litert==2.3.0"
 WHEELS = (RUNTIME, "numpy>=2", "pyyaml>=6")
 PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
@@ -79,7 +79,7 @@ def download(apt: Path) -> list[Path]:
     return sorted((apt / "cache/archives").glob("*.deb"))
 
 
-def tell(words: Sequence[str | os.PathLike[str]]) -> str:
+def tell(words: Sequence[str | Path]) -> str:
     """Run a command; its standard output. Raises LipsyncError with the end of what it said."""
     try:
         done = subprocess.run(words, text=True, capture_output=True, check=False)
@@ -146,9 +146,9 @@ def set_up(cache: Path) -> tuple[Path, Path]:
 def run_there(qemu: str, cpu: str, cache: Path, bundles: list[Path]) -> list[dict[str, Any]]:
     """What golden_check says on the emulated machine."""
     root, site = set_up(cache)
-    words = [qemu, "-cpu", cpu, "-L", root, "-E", f"PYTHONHOME={root / 'usr'}",
+    words: list[str | Path] = [qemu, "-cpu", cpu, "-L", root, "-E", f"PYTHONHOME={root / 'usr'}",
              "-E", f"PYTHONPATH={site}:{PROJECT}", "-E", "PYTHONDONTWRITEBYTECODE=1",
-             python_of(root), "-P", PROJECT / "tools/golden_check.py", *bundles]  # fmt: skip
+             python_of(root), "-P", CHECK, *bundles]  # fmt: skip
     found: list[dict[str, Any]] = json.loads(tell(words))
     return found
 
@@ -164,8 +164,7 @@ def main() -> int:
     bundles = [path.resolve() for path in a.bundles or shipped]
     try:
         there = run_there(find_qemu(), a.cpu, a.cache.resolve(), bundles)
-        words = [sys.executable, "-P", PROJECT / "tools/golden_check.py", *bundles]
-        here = json.loads(tell(words))
+        here = json.loads(tell([sys.executable, "-P", CHECK, *bundles]))
     except LipsyncError as error:
         print(f"test-aarch64: {error}", file=sys.stderr)
         return 1
