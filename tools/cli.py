@@ -14,6 +14,10 @@ from collections.abc import Sequence
 from lipsync_edge.errors import LipsyncError
 
 COMMANDS = {
+    "extract": ("extract_command", "make a set of lip movements and sound from films"),
+    "forget": ("forget_command", "take a source out of sets, and name the models that saw it"),
+    "learn": ("learn_command", "from films of somebody to a bundle that moves as they do"),
+    "train": ("train_command", "learn a mouth from sets of films, and from voices without film"),
     "convert": ("convert_command", "make an int8 bundle of a checkpoint or a foreign model"),
     "evaluate": ("evaluate_command", "judge a model, or a stage of the way, against film"),
     "draw": ("draw_command", "draw the pictures of docs/motion.md from real runs"),
