@@ -83,7 +83,9 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     record = {"name": "mine", "licence": "CC0-1.0", "attribution": "Recorded by Ada."}
     told = {"speakers": ["ada"], "sources": [record]}
-    run = train.Run(folder, train.Recipe(channels=32, steps=1), SPEC, told)
+    run = train.Run(
+        folder, train.Recipe(channels=32, dilations=(1, 1, 2, 4, 8, 1), steps=1), SPEC, told
+    )
     learn(run.mouth, run.mouth, run.mouth.head.out_features)
     run.average.update_parameters(run.mouth)
     run.save()
