@@ -36,6 +36,7 @@ EXTRAS = {
         "tqdm>=4.66",
         "matplotlib>=3.8",
         "pocketsphinx>=5.0.4",
+        "faker>=37",  # words and names in many languages, to synthesise
         "onnx>=1.17",
     ],
     # The last MediaPipe that wants no newer NumPy and has the tasks; it ends at Python 3.12.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that are missing (as root), or prints the one line that does.
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
+#   system-packages.sh learn          what learning needs: synthesisers
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
 #   system-packages.sh extract        what reading films needs
@@ -46,8 +47,13 @@ extract)
     has_library libGLESv2.so.2 || add libgles2
     has_library libglib-2.0.so.0 || add libglib2.0-0
     ;;
+learn)
+    # Speech with exact phone times in many languages.
+    command -v espeak-ng >/dev/null 2>&1 || add espeak-ng
+    command -v flite >/dev/null 2>&1 || add flite
+    ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse | qemu | extract" >&2
+    echo "usage: $0 robot PYTHON | pulse | qemu | extract | learn" >&2
     exit 2
     ;;
 esac

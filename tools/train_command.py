@@ -102,7 +102,8 @@ def read_lessons(a: argparse.Namespace, spec: Any) -> tuple[list[Any], dict[str,
     """Lessons of all sets and voices, and what the checkpoint tells about them."""
     from lipsync_tools import lessons as made
     from lipsync_tools.shards import read_set
-    from lipsync_tools.sources import provenance, voice_records
+    from lipsync_tools.sources import provenance
+    from lipsync_tools.voice_records import voice_records
 
     phones = json.loads(a.phones.read_text()) if a.phones else {}
     held_out = set(filter(None, a.hold_out.split(",")))
