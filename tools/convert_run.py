@@ -27,6 +27,7 @@ GRID = (
     "Phone times of it and of the voice kathleen (en-US, CC0 1.0, Rhasspy) helped to learn."
 )
 """The attribution of runs that keep no record of their sources."""
+ASKS_NOTHING = {"CC0", "CC0-1.0", "PUBLIC-DOMAIN", "PDM", "PDM-1.0", "PDDL", "PDDL-1.0", "OWN"}
 
 
 def load(path: Path) -> tuple[Any, FeatureSpec, Mouth, dict[str, Any]]:
@@ -73,8 +74,8 @@ def open_run(path: Path, work: Path) -> Source:
         delay_frames=recipe.delay_frames,
         whole=lambda features: _sequence(mouth, features)[:, rows],
         training=_training(recipe, mouth, kept),
-        licence=", ".join(sorted({str(s.get("licence")) for s in sources})) or "CC-BY-4.0",
-        attribution=_attribution(sources) or GRID,
+        licence=licence_of(sources) or "CC-BY-4.0",
+        attribution=attribution_of(sources) or GRID,
     )
 
 
@@ -117,7 +118,20 @@ def _training(recipe: Any, mouth: Mouth, kept: dict[str, Any]) -> dict[str, Any]
     }
 
 
-def _attribution(sources: list[dict[str, Any]]) -> str:
-    """What the sources want to be told, each once."""
-    told = [s.get("attribution") or s.get("citation") or s.get("name") for s in sources]
-    return " ".join(dict.fromkeys(str(text) for text in told if text))
+def licence_of(sources: list[dict[str, Any]]) -> str:
+    """What the records of the sources allow: those that ask for something, or that it must stay.
+
+    A record's ``may_ship`` says whether a model that saw it may be passed on.
+    """
+    kept = [str(s["name"]) for s in sources if not s.get("may_ship", True)]
+    if kept:
+        return f"not to be passed on, because of {', '.join(kept)}"
+    told = {str(s.get("licence", "not stated")) for s in sources}
+    asking = {text for text in told if text.upper().replace(" ", "-") not in ASKS_NOTHING}
+    return ", ".join(sorted(asking or told))
+
+
+def attribution_of(sources: list[dict[str, Any]]) -> str:
+    """Whom the sources name, each once."""
+    told = [s.get("attribution") or f"{s.get('name')} ({s.get('from')})" for s in sources]
+    return f"Learned from {'; '.join(dict.fromkeys(map(str, told)))}." if told else ""

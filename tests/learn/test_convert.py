@@ -17,6 +17,7 @@ from lipsync_edge.features import FeatureSpec, batch
 from lipsync_edge.model.card import Card
 from lipsync_edge.model.tflite import TfliteModel
 from lipsync_tools import cli, convert_checks, int8, network
+from lipsync_tools.convert_run import attribution_of, licence_of
 from lipsync_tools.convert_sounds import gather, sample_sentence
 from lipsync_tools.int8 import Stream, Tensors
 
@@ -81,7 +82,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lipsync_tools import train
 
     folder = tmp_path_factory.mktemp("run")
-    record = {"name": "mine", "licence": "CC0-1.0", "attribution": "Recorded by Ada."}
+    record = {"name": "mine", "licence": "CC0-1.0", "attribution": "recordings of Ada"}
     told = {"speakers": ["ada"], "sources": [record]}
     run = train.Run(
         folder, train.Recipe(channels=32, dilations=(1, 1, 2, 4, 8, 1), steps=1), SPEC, told
@@ -152,7 +153,7 @@ def test_a_run_becomes_a_bundle_that_the_robot_runs(
     assert np.ptp(poses, axis=0).max() > 0.3, "a golden in which nothing moves proves nothing"
     assert (card.name, card.axes[-2:]) == ("mine", ("mouthClosure", "speech"))
     assert card.training["sources"][0]["name"] == "mine"
-    assert (card.licence, card.attribution) == ("CC0-1.0", "Recorded by Ada.")
+    assert (card.licence, card.attribution) == ("CC0-1.0", "Learned from recordings of Ada.")
     assert card.metrics["languages"] == {"en": 0.9}
     assert {f.name for f in (out / "variants").iterdir()} == {"float.tflite", "dynamic.tflite"}
     assert all(check["ok"] for check in report["checks"])
@@ -381,6 +382,30 @@ def test_the_golden_is_made_of_the_robots_features(
     convert(capsys, run_folder, "-o", tmp_path / "b", "--golden", tmp_path / "hiss.wav", "--force")
     wanted = batch(np.concatenate([np.zeros(3200, np.float32), hiss]), SPEC)[:200]
     assert np.abs(Card.load(tmp_path / "b").golden.features - wanted).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("licences", "wanted"),
+    [
+        (["CC-BY-4.0", "CC0-1.0", "public domain"], "CC-BY-4.0"),
+        (["own", "own"], "own"),
+        (["MIT", "CC-BY-4.0"], "CC-BY-4.0, MIT"),
+    ],
+)
+def test_the_licence_follows_from_the_sources(licences: list[str], wanted: str) -> None:
+    sources = [{"name": f"s{k}", "licence": x, "may_ship": True} for k, x in enumerate(licences)]
+    assert licence_of(sources) == wanted
+    closed = {"name": "clips", "licence": "all rights reserved", "may_ship": False}
+    assert licence_of([*sources, closed]) == "not to be passed on, because of clips"
+
+
+def test_everybody_is_named_once() -> None:
+    sources = [
+        {"name": "a", "from": "home", "attribution": ""},
+        {"name": "b", "from": "x", "attribution": "Corpus B"},
+        {"name": "c", "from": "y", "attribution": "Corpus B"},
+    ]
+    assert attribution_of(sources) == "Learned from a (home); Corpus B."
 
 
 def test_bounds_are_exact() -> None:
