@@ -43,7 +43,7 @@ def sample_sentence() -> Path:
     return Path(str(importlib.resources.files("lipsync_edge") / "samples/hello.wav"))
 
 
-def gather(paths: Sequence[Path], spec: FeatureSpec, n_files: int = 48) -> Sounds:
+def gather(paths: Sequence[Path], spec: FeatureSpec, n_files: int = 64) -> Sounds:
     """Sequences from files, folders or sets; the program's own sentence where none are given.
 
     Raises AudioError.
