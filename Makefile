@@ -9,7 +9,7 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime check-wheels lint bench i2c-traffic soak \
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
 	model evaluate picture clean
 
 help:  ## list the targets
