@@ -36,6 +36,7 @@ EXTRAS = {
         "tqdm>=4.66",
         "matplotlib>=3.8",
         "pocketsphinx>=5.0.4",
+        "mido>=1.3",  # tunes to play
         "faker>=37",  # words and names in many languages, to synthesise
         "onnx>=1.17",
     ],

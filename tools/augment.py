@@ -5,8 +5,12 @@ Everything happens before the features' level, which is then computed as the rob
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,14 +19,24 @@ from scipy.signal import lfilter
 from torch import Tensor
 
 from lipsync_edge.features import FeatureSpec
-from lipsync_tools import soundscape
+from lipsync_tools import orchestra, soundscape
 from lipsync_tools.spoken import mel_db_of
 
 DB = 10.0 / math.log(10.0)
-PIECES = {"music": 12, "band": 16, "tones": 12}
+BANK_FORMAT = 1  # counts up when the same kinds would sound otherwise
+PIECES = {"music": 12, "band": 16, "tones": 12, "orchestra": 80}
 NOISE_PIECES = 5  # of every other kind, 20 s each
-KIND_SHARES = {"music": 3.0, "band": 3.0, "tones": 3.0, "hiss": 3.0, "hum": 1.5, "engine": 2.0}
+KIND_SHARES = {
+    "music": 3.0,
+    "band": 3.0,
+    "tones": 3.0,
+    "hiss": 3.0,
+    "hum": 1.5,
+    "engine": 2.0,
+    "orchestra": 8.0,
+}
 """How often a kind of noise is drawn, against 1 for the others."""
+Bank = dict[str, Tensor]
 LOUD_SHARE = 0.5  # of the noisy copies: speech can be lower than what disturbs it
 
 
@@ -37,6 +51,7 @@ class Voices:
     noise_share: float = 0.5
     echo_share: float = 0.15
     rest_share: float = 0.25
+    wire_share: float = 0.15  # heard through a telephone or from an 8 kHz recording
 
 
 def uniform(low: float, high: float, n: int, like: torch.Generator) -> Tensor:
@@ -62,22 +77,42 @@ def resample(x: Tensor, tempo: Tensor, warp: Tensor, n_frames: int) -> Tensor:
     )[:, 0]
 
 
-def noise_bank(spec: FeatureSpec, seconds: float = 20.0) -> dict[str, Tensor]:
-    """Powers (n, frames, bands) of non-speech by kind (``soundscape.KINDS``).
+def noise_bank(spec: FeatureSpec, cache: Path | None = None, seconds: float = 20.0) -> Bank:
+    """Powers (n, frames, bands) of non-speech by kind: ``soundscape.KINDS`` and an orchestra.
 
-    In each piece one frame in twenty is louder than 1 in its loudest band.
+    In each piece one frame in twenty is louder than 1 in its loudest band. ``cache``: a folder in
+    which it is kept. Without FluidSynth there is no orchestra.
     """
-    rng = np.random.default_rng(11)
-    bank: dict[str, list[NDArray[np.float64]]] = {kind: [] for kind in soundscape.KINDS}
-    for kind, pieces in bank.items():
-        for _ in range(PIECES.get(kind, NOISE_PIECES)):
-            sound = 0.3 * soundscape.KINDS[kind](seconds, rng)
-            power = np.exp(mel_db_of(sound, spec) / DB)
-            pieces.append(power / max(float(np.percentile(power.max(axis=1), 95)), 1e-12))
-    return {kind: torch.tensor(np.array(pieces)).float() for kind, pieces in bank.items()}
+    makers = dict(soundscape.KINDS)
+    if orchestra.is_there():
+        makers["orchestra"] = orchestra.play
+    decided = [BANK_FORMAT, spec.digest(), sorted(makers), PIECES, NOISE_PIECES, seconds]
+    key = hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:12]
+    path = cache / f"noise-{key}.npz" if cache else None
+    if path and path.exists():
+        with np.load(path) as kept:
+            return {kind: torch.tensor(kept[kind]).float() for kind in makers}
+    bank = {kind: np.array(_pieces_of(kind, make, spec, seconds), np.float16)
+            for kind, make in makers.items()}  # fmt: skip
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.npz")
+        np.savez(part, **bank)
+        part.replace(path)
+    return {kind: torch.tensor(pieces).float() for kind, pieces in bank.items()}
 
 
-def noise(n: int, n_frames: int, bank: dict[str, Tensor], rng: torch.Generator) -> Tensor:
+def _pieces_of(
+    kind: str, make: soundscape.Maker, spec: FeatureSpec, seconds: float
+) -> list[NDArray[np.float64]]:
+    rng, out = np.random.default_rng(11), []
+    for _ in range(PIECES.get(kind, NOISE_PIECES)):
+        power = np.exp(mel_db_of(0.3 * make(seconds, rng), spec) / DB)
+        out.append(power / max(float(np.percentile(power.max(axis=1), 95)), 1e-12))
+    return out
+
+
+def noise(n: int, n_frames: int, bank: Bank, rng: torch.Generator) -> Tensor:
     """Non-speech of random kind and colour, powers (n, n_frames, bands), loudest band about 1."""
     shares = torch.tensor([KIND_SHARES.get(kind, 1.0) for kind in bank])
     picks = torch.multinomial(shares, n, replacement=True, generator=rng).tolist()
@@ -106,6 +141,17 @@ def echo(power: Tensor, rng: torch.Generator) -> Tensor:
     return out.permute(1, 2, 0)
 
 
+def wire(n: int, spec: FeatureSpec, rng: torch.Generator) -> Tensor:
+    """What a narrow line lets through of each band, powers (n, bands): up to 3.2 to 5 kHz, and in
+    half of them from 150 to 350 Hz on."""
+    low, high = 2595.0 * np.log10(1.0 + np.array([spec.low_hz, spec.high_hz]) / 700.0)
+    mels = torch.linspace(float(low), float(high), spec.n_mels + 2)[1:-1]
+    hz = 700.0 * (10.0 ** (mels / 2595.0) - 1.0)
+    top = uniform(3200.0, 5000.0, n, rng)[:, None]
+    bottom = (uniform(-200.0, 350.0, n, rng)[:, None]).clamp_min(1.0)
+    return 1 / (1 + (hz / top) ** 24) / (1 + (bottom / hz) ** 8)
+
+
 def relative(mel_db: Tensor, start_db: Tensor, share: Tensor, spec: FeatureSpec) -> Tensor:
     """Features of mel spectra (n, frames, bands); the level starts at ``start_db`` (n,), the
     running mean at ``share`` (n,) of what it comes to.
@@ -128,9 +174,12 @@ def relative(mel_db: Tensor, start_db: Tensor, share: Tensor, spec: FeatureSpec)
 class Copier:
     """Makes random copies of mel spectra."""
 
-    def __init__(self, voices: Voices, spec: FeatureSpec, n_frames: int) -> None:
+    def __init__(
+        self, voices: Voices, spec: FeatureSpec, n_frames: int, cache: Path | None = None
+    ) -> None:
+        """``cache``: a folder for the noises, see :func:`noise_bank`."""
         self._voices, self._spec, self._n_frames = voices, spec, n_frames
-        self._bank = noise_bank(spec)
+        self._bank = noise_bank(spec, cache)
 
     def copies(
         self, mel_db: Tensor, labels: Tensor, silent: Tensor, rng: torch.Generator
@@ -152,7 +201,9 @@ class Copier:
         noise_db = torch.where(rest, alone_db, peak_db - under_db)
         added = noise(n, self._n_frames, self._bank, rng)
         power = power * (~rest)[:, None, None] + torch.exp(noise_db / DB)[:, None, None] * added
-        heard_db = DB * torch.log(power + 1e-14)
+        narrow = torch.rand(n, generator=rng) < voices.wire_share
+        through = torch.where(narrow[:, None], wire(n, spec, rng), torch.tensor(1.0))
+        heard_db = DB * torch.log(power * through[:, None] + 1e-14)
         # What was heard before has left its level and its mean; or the stream has just begun.
         loudest_db = torch.where(rest, torch.tensor(-10.0), peak_db + 3.0)
         share = torch.rand(n, generator=rng)

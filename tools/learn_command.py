@@ -140,7 +140,7 @@ def _learn(a: argparse.Namespace, work: Path, clips: list[Any]) -> None:
     if made.step == 0:
         made.start_from(a.start)
     train.prepare(lessons, recipe, spec, [a.start] if (a.start / "model.pt").exists() else [])
-    train.train(made, lessons)
+    train.train(made, lessons, cache=work.parent / "voices")
 
 
 def _convert(work: Path, out: Path) -> None:

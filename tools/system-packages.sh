@@ -51,6 +51,9 @@ learn)
     # Speech with exact phone times in many languages.
     command -v espeak-ng >/dev/null 2>&1 || add espeak-ng
     command -v flite >/dev/null 2>&1 || add flite
+    # Music with recorded instruments, to learn what is not speech.
+    command -v fluidsynth >/dev/null 2>&1 || add fluidsynth
+    [ -e /usr/share/sounds/sf2/FluidR3_GM.sf2 ] || add fluid-soundfont-gm
     ;;
 *)
     echo "usage: $0 robot PYTHON | pulse | qemu | extract | learn" >&2

@@ -248,7 +248,9 @@ def prepare(lessons: list[Lesson], recipe: Recipe, spec: FeatureSpec, runs: Sequ
         teachers.dress(lessons, told, spec, recipe.teach_film, recipe.teach_voices)
 
 
-def train(run: Run, lessons: list[Lesson], save_every: int = 500) -> None:
+def train(
+    run: Run, lessons: list[Lesson], save_every: int = 500, cache: Path | None = None
+) -> None:
     """Learn until the recipe's last step; whatever ends it, nothing that was learned is lost.
 
     What a step draws depends on seed, step and process alone, so that a run that was interrupted
@@ -258,7 +260,7 @@ def train(run: Run, lessons: list[Lesson], save_every: int = 500) -> None:
     if distributed() and not dist.is_initialized():
         raise RuntimeError("the process group must be there before the run")
     sampler = Sampler(lessons, recipe.shares, recipe.balance)
-    copier = augment.Copier(recipe.voices, spec, recipe.n_frames)
+    copier = augment.Copier(recipe.voices, spec, recipe.n_frames, cache)
     weights = target_weights(lessons)
     rank, n_ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     curve = Curve(run.out / "curve.csv", run.step) if is_first() else None

@@ -61,7 +61,7 @@ def run(a: argparse.Namespace) -> int:
     if made.step >= recipe.steps:
         print(f"{a.output}: all {recipe.steps} steps are done already")
     try:
-        train.train(made, lessons)
+        train.train(made, lessons, cache=a.cache)
     except KeyboardInterrupt:
         print("stopped; the same command goes on from there", file=sys.stderr)
         return 130
