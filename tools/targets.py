@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_edge import face
 from lipsync_edge.features import FeatureSpec
 from lipsync_tools.grid import MEASURES, Clip
 
@@ -24,7 +25,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 }
 """Learned quantity -> the ARKit axes that show it."""
 
-CHANNELS: tuple[str, ...] = ("mouthClosure", "speech")
+CHANNELS: tuple[str, ...] = face.CHANNELS
 """What a model tells beside the axes, 0..1: the lips close for a p, b or m; somebody speaks."""
 
 MEASURES_TOLD = (

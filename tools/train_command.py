@@ -29,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a run that knows phones, to align recordings in other languages "
                         "than English")  # fmt: skip
     parser.add_argument("--no-synthetic", action="store_true", help="without synthesised speech")
+    parser.add_argument("--most-clips", type=int, metavar="N", help="of each filmed speaker")
+    parser.add_argument("--most-voices", type=int, metavar="N", help="without film")
     parser.add_argument("--start", type=Path, metavar="RUN|BUNDLE",
                         help="begin with the weights of another run, or of a bundle")  # fmt: skip
     parser.add_argument("--teacher", type=Path, nargs="*", default=[], metavar="RUN",
@@ -118,8 +120,8 @@ def read_lessons(a: argparse.Namespace, spec: Any) -> tuple[list[Any], dict[str,
         raise LipsyncError(f"no clips of {', '.join(missing) or 'anybody'} in the sets")
     out: list[Any] = []
     for clips in by_speaker.values():
-        out += made.film_lessons(clips, spec, phones)
-    out += _voices(a, spec, phones)
+        out += made.film_lessons(clips[: a.most_clips], spec, phones)
+    out += _first_voices(_voices(a, spec, phones), a.most_voices)
     groups = {lesson.speaker for lesson in out if lesson.group != "film"}
     told = {
         "speakers": sorted(by_speaker),
@@ -130,6 +132,14 @@ def read_lessons(a: argparse.Namespace, spec: Any) -> tuple[list[Any], dict[str,
     print(f"{len(by_speaker)} filmed speakers, {len(groups)} voices without film; pieces: {counts}",
           file=sys.stderr)  # fmt: skip
     return out, told
+
+
+def _first_voices(lessons: list[Any], most: int | None) -> list[Any]:
+    """Those of the first so many voices: recorded ones first, then synthesised ones by name."""
+    if most is None:
+        return lessons
+    voices = list(dict.fromkeys(lesson.speaker for lesson in lessons))[:most]
+    return [lesson for lesson in lessons if lesson.speaker in voices]
 
 
 def _voices(a: argparse.Namespace, spec: Any, phones: dict[str, Any]) -> list[Any]:
