@@ -50,7 +50,7 @@ class Voices:
     ripple_db: float = 4.0
     noise_share: float = 0.5
     echo_share: float = 0.15
-    rest_share: float = 0.25
+    rest_share: float = 0.3
     wire_share: float = 0.15  # heard through a telephone or from an 8 kHz recording
 
 

@@ -68,7 +68,7 @@ def film_lessons(
     clips: Sequence[Clip], spec: FeatureSpec, phones: dict[str, list[Phone]]
 ) -> list[Lesson]:
     """The films of one speaker. ``phones``: times by ``SPEAKER/CLIP``, as far as they are known."""
-    ranges = learn_ranges(list(clips), from_rest=True)
+    ranges = learn_ranges(list(clips))
     centred = [clip.measures - np.median(clip.measures, axis=0) for clip in clips]
     spread = np.concatenate(centred).std(axis=0).clip(1e-6)
     out = []
@@ -77,7 +77,7 @@ def film_lessons(
         times_s = frame_times(len(mel_db), spec)
         labels = np.zeros((len(mel_db), Columns.kept), np.float32)
         gate = sound_gate(clip, mel_db, spec)[:, None]
-        shown = film_targets(clip, ranges, from_rest=True)
+        shown = film_targets(clip, ranges)
         labels[:, Columns.targets] = at_times(clip, shown, times_s) * gate
         labels[:, Columns.measures] = at_times(clip, measures / spread, times_s)
         labels[:, Columns.film] = 1.0

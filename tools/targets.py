@@ -40,46 +40,32 @@ ROW_OF_OUTPUT: list[int] = [*ROW_OF_AXIS, len(TARGETS), len(TARGETS) + 1]
 """The model's outputs, and the network's row that each shows."""
 Ranges = dict[str, tuple[float, float]]
 FADE_S = 0.12
-LEAST_QUIET_FRAMES = 6
 HEARD_DB = 14.0
 
 
-def deviations(clip: Clip, from_rest: bool = False) -> dict[str, NDArray[np.float64]]:
+def deviations(clip: Clip) -> dict[str, NDArray[np.float64]]:
     """Each measure's distance from the clip's own rest, positive when it grows, shape (n_frames,).
 
-    Openings count from the lips closed (the clip's 3rd percentile), lengths from their median, or
-    (``from_rest``) from their median in the silence before and after the words.
+    Openings count from the lips closed (the clip's 3rd percentile), lengths from their median.
     """
     columns = dict(zip(MEASURES, clip.measures.T, strict=True))
     shut = {
         name: columns[name] - np.percentile(columns[name], 3) for name in ("inner", "jaw", "lower")
     }
-    silent = quiet_frames(clip) if from_rest else np.ones(len(clip.measures), bool)
-    if silent.sum() < LEAST_QUIET_FRAMES:
-        silent[:] = True
-    rest = {name: columns[name] - np.median(columns[name][silent]) for name in ("width", "upper")}
+    rest = {name: columns[name] - np.median(columns[name]) for name in ("width", "upper")}
     return shut | rest
 
 
-def quiet_frames(clip: Clip) -> NDArray[np.bool_]:
-    """The film's frames (n_frames,) outside the words, a tenth of a second away from them."""
-    begin_s, end_s = clip.speech_s
-    return np.asarray((clip.frame_s < begin_s - 0.1) | (clip.frame_s > end_s + 0.1))
-
-
-def learn_ranges(clips: list[Clip], from_rest: bool = False) -> Ranges:
+def learn_ranges(clips: list[Clip]) -> Ranges:
     """Per measure, what 3 % of a speaker's frames fall below and what 3 % exceed."""
-    all_of = [deviations(clip, from_rest) for clip in clips]
+    all_of = [deviations(clip) for clip in clips]
     joined = {name: np.concatenate([d[name] for d in all_of]) for name in all_of[0]}
     return {n: (float(np.percentile(v, 3)), float(np.percentile(v, 97))) for n, v in joined.items()}
 
 
-def film_targets(clip: Clip, ranges: Ranges, from_rest: bool = False) -> NDArray[np.float64]:
-    """Targets (n_frames, n_targets) in 0..1 at the film's own frames.
-
-    ``from_rest``, as in the ranges: what is 0 at rest can be learned without a word in silence.
-    """
-    d = deviations(clip, from_rest)
+def film_targets(clip: Clip, ranges: Ranges) -> NDArray[np.float64]:
+    """Targets (n_frames, n_targets) in 0..1 at the film's own frames."""
+    d = deviations(clip)
 
     def grown(name: str) -> NDArray[np.float64]:
         return np.clip(d[name] / max(ranges[name][1], 1e-6), 0.0, 1.0)

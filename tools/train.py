@@ -41,7 +41,7 @@ class Recipe:
     """All that decides what is learned, but for the data."""
 
     delay_frames: int = 8
-    channels: int = 128
+    channels: int = 136
     dilations: tuple[int, ...] = (1, 1, 2, 4, 8, 16, 1)
     steps: int = 3000
     batch: int = 48
