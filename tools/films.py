@@ -27,6 +27,7 @@ CUT_LEAST = 10.0
 """Mean change of brightness (0..255) of a cut, which also stands out from what surrounds it."""
 CUT_TIMES = 4.0
 CUT_NEAR = 12
+REPEAT_NEAR, REPEAT_SHARE = 2, 0.15
 
 Picture = NDArray[np.uint8]
 
@@ -76,11 +77,20 @@ def probe(path: Path) -> Film:
     sounds = [s for s in streams if s.get("codec_type") == "audio" and _number(s, "channels") > 0]
     start_s = _number(video, "start_time")
     late_s = _number(sounds[0], "start_time", start_s) - start_s if sounds else float("nan")
-    told_s = _number(json.loads(told.stdout).get("format", {}), "duration")
-    duration_s = _number(video, "duration", told_s)
+    whole_s = _number(json.loads(told.stdout).get("format", {}), "duration")
+    duration_s = _number(video, "duration") or _tagged_s(video)
     n_pictures = _number(video, "nb_read_packets")
-    fps = n_pictures / duration_s if duration_s > 0 else _ratio(video.get("avg_frame_rate", "0/1"))
-    return Film(path, *_shown_size(video), fps, duration_s, late_s)
+    fps = n_pictures / duration_s if duration_s else _ratio(video.get("avg_frame_rate", "0/1"))
+    return Film(path, *_shown_size(video), fps, duration_s or whole_s, late_s)
+
+
+def _tagged_s(stream: dict[str, Any]) -> float:
+    """The duration that Matroska writes as a tag, 00:00:03.000000000; 0 without one."""
+    parts = stream.get("tags", {}).get("DURATION", "").split(":")
+    try:
+        return float(sum(float(part) * 60**k for k, part in enumerate(reversed(parts))))
+    except ValueError:
+        return 0.0
 
 
 def _is_cover(stream: dict[str, Any]) -> bool:
@@ -167,9 +177,9 @@ def shots(film: Film, fps: int) -> list[Shot]:
         raise FilmError("not a film", "ffmpeg finds a film in it but cannot decode a picture.")
     apart = [np.abs(b - a) for a, b in pairwise(thumbs)]
     change = np.array([0.0, *(float(d.mean()) for d in apart)])
-    moved = np.array([True, *(bool(d.any()) for d in apart)])
+    repeats = find_repeats(change)
     edges = [0, *find_cuts(change), len(thumbs)]
-    return [Shot(a, b, float(1.0 - moved[a:b].mean())) for a, b in pairwise(edges)]
+    return [Shot(a, b, float(repeats[a:b].mean())) for a, b in pairwise(edges)]
 
 
 def find_cuts(change: NDArray[np.float64]) -> list[int]:
@@ -180,6 +190,17 @@ def find_cuts(change: NDArray[np.float64]) -> list[int]:
         if not len(around) or change[k] > CUT_TIMES * np.median(around):
             found.append(int(k))
     return found
+
+
+def find_repeats(change: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(n,) whether a frame only repeats the one before, by the change of brightness (n,).
+
+    It changes far less than a neighbour does; where nothing moves for long, that is a pause.
+    """
+    around = np.lib.stride_tricks.sliding_window_view(
+        np.pad(change, REPEAT_NEAR), 2 * REPEAT_NEAR + 1
+    )
+    return np.asarray(change < REPEAT_SHARE * np.minimum(around.max(axis=1), CUT_LEAST))
 
 
 def pieces(shot: Shot, fps: int, longest_s: float) -> list[tuple[int, int]]:

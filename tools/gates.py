@@ -1,7 +1,7 @@
 """What is kept of a film, and why not: gates on the face, on the sound, and on both being in step.
 
-Pure numbers in, reasons out. In step: the lip opening that the film shows is compared with the one
-that a model expects from the sound, over all delays. Slow changes (a Gaussian mean of 0.3 s) are
+Pure numbers in, reasons out. In step: the lips that the film shows are compared with those that a
+model expects from the sound, over all delays. Slow changes (a Gaussian mean of 0.3 s) are
 taken off both first: they are alike in all sentences, and make the comparison's peak broad.
 """
 
@@ -14,13 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_tools.lips import turned_deg, yaw_deg
+from lipsync_tools.lips import roll_deg, turned_deg, yaw_deg
 
 Array = NDArray[np.float64]
 
 LAGS_S: Array = np.arange(-60, 61) / 100
 """Delays of the sound after the picture that are compared."""
 SLOW_S = 0.3
+TONE_STEPS = 10
+WEIGHTS = (0.375, 0.375, 0.25)
+"""How much inner opening, outer opening and width count in the agreement."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class Limits:
     eyes_px: float = 36.0
     yaw_deg: float = 32.0
     turned_deg: float = 45.0
+    tilted_deg: float = 40.0
     jump: float = 0.6  # eye distances from one frame to the next
     least_fps: float = 18.0
     level_db: float = -55.0
-    music: float = 0.5
+    music: float = 0.3
     agree: float = 0.35  # correlation under which lips and sound have nothing to do with each other
+    sure: float = 0.45  # correlation from which a delay is believed
     in_step_s: float = 0.06
     mended_s: float = 0.2
     near_margin: float = 0.03
@@ -84,6 +89,9 @@ def face_reasons(
     turned = float(np.percentile(turned_deg(mat[found]), 80))
     if yaw > limits.yaw_deg or turned > limits.turned_deg:
         out.append(Reason("profile", f"turned by {max(yaw, turned):.0f} degrees"))
+    tilted = float(np.median(np.abs(roll_deg(mat[found]))))
+    if tilted > limits.tilted_deg:
+        out.append(Reason("tilted", f"the head is tilted by {tilted:.0f} degrees"))
     middle = lm[found].mean(axis=1)[:, :2]
     # A gap of some frames may move a face farther than one does.
     steps = np.linalg.norm(np.diff(middle, axis=0), axis=1) / np.diff(np.flatnonzero(found))
@@ -109,21 +117,23 @@ def quick(values: Array, rate_hz: float) -> Array:
     return np.asarray(values - slow)
 
 
-def agreement(openings: Array, fps: float, times_s: Array, expected: Array) -> Array:
-    """Correlation of shown and expected opening at each of ``LAGS_S``, shape (n_lags,).
+def agreement(shown: Array, fps: float, times_s: Array, expected: Array) -> Array:
+    """Correlation of shown and expected lips at each of ``LAGS_S``, shape (n_lags,).
 
-    ``openings`` (n_frames, k): measures that grow with the opening; their mean counts.
-    ``expected`` (m,) at ``times_s`` (m,), evenly spaced; both on one time axis, 0 the first frame.
+    ``shown`` (n_frames, 3): inner opening, outer opening, width. ``expected`` (m, 2) at ``times_s``
+    (m,), evenly spaced: opening and width, on any scale. Time 0 is the first frame's begin.
     """
-    shown = np.stack([quick(column, fps) for column in openings.T])
-    wanted = quick(expected, 1.0 / float(times_s[1] - times_s[0]))
-    at_s = (np.arange(shown.shape[1]) + 0.5) / fps
+    rate_hz = 1.0 / float(times_s[1] - times_s[0])
+    seen = [quick(column, fps) for column in shown.T]
+    wanted = [quick(column, rate_hz) for column in expected.T]
+    at_s = (np.arange(len(shown)) + 0.5) / fps
     out = np.zeros(len(LAGS_S))
     for k, lag_s in enumerate(LAGS_S):
         inside = (at_s + lag_s >= times_s[0]) & (at_s + lag_s <= times_s[-1])
         if inside.sum() >= 0.5 * len(at_s):
-            heard = _standard(np.interp(at_s[inside] + lag_s, times_s, wanted))
-            out[k] = np.mean([np.mean(_standard(row[inside]) * heard) for row in shown])
+            heard = [_standard(np.interp(at_s[inside] + lag_s, times_s, row)) for row in wanted]
+            pairs = zip(seen, (heard[0], heard[0], heard[1]), WEIGHTS, strict=True)
+            out[k] = sum(w * float(np.mean(_standard(row[inside]) * h)) for row, h, w in pairs)
     return out
 
 
@@ -141,14 +151,13 @@ def judge_sync(curve: Array, limits: Limits) -> Sync:
     here = float(curve[np.abs(LAGS_S) <= limits.in_step_s / 2 + 1e-9].max())
     moderate = abs(late_s) <= limits.mended_s + 1e-9
     margin = limits.near_margin if moderate else limits.far_margin
+    sure = best >= limits.sure and best - rival >= limits.far_margin
     if best < limits.agree:
         verdict = "dubbed"
-    elif abs(late_s) <= limits.in_step_s + 1e-9 or best - here < margin:
+    elif abs(late_s) <= limits.in_step_s + 1e-9 or (best - here < margin and here >= limits.sure):
         verdict = "kept"
-    elif moderate and best - rival >= limits.far_margin:
-        verdict = "mended"
     else:
-        verdict = "out of sync"
+        verdict = "mended" if moderate and sure else "out of sync"
     return Sync(verdict, late_s, best, rival)
 
 
@@ -178,7 +187,7 @@ def sync_reasons(own: Sync, film: Sync, n_clips: int, limits: Limits) -> list[Re
 
 
 def _out_of_step(sync: Sync, limits: Limits) -> Reason:
-    if sync.agreement - sync.rival < limits.far_margin:
+    if abs(sync.late_s) <= limits.mended_s or sync.agreement - sync.rival < limits.far_margin:
         return Reason("out of sync", f"no single delay fits (correlation {sync.agreement:.2f} at "
                       f"{1000 * sync.late_s:+.0f} ms, {sync.rival:.2f} elsewhere)")  # fmt: skip
     return Reason("out of sync", f"the sound is {1000 * sync.late_s:+.0f} ms late; up to "
@@ -186,22 +195,25 @@ def _out_of_step(sync: Sync, limits: Limits) -> Reason:
 
 
 def music_share(samples: NDArray[np.floating], rate_hz: int = 16000) -> float:
-    """0..1: how much of the sound's steady part is tones that last, as music's do and speech's
-    do not: a voice's harmonics glide, and stop in pauses."""
+    """0..1: in which share of the pauses at least two tones go on that have lasted 0.2 s.
+
+    A voice's harmonics glide, and stop in pauses; a music's stay. Tones 40 dB under the loudest
+    speech do not count: they do no harm.
+    """
     step, size = rate_hz // 50, 2048
     n = (len(samples) - size) // step
     if n < 25:
         return 0.0
     starts = np.arange(n)[:, None] * step + np.arange(size)
     spectrum = np.abs(np.fft.rfft(np.asarray(samples, np.float64)[starts] * np.hanning(size)))
-    low, high = int(150 * size / rate_hz), int(4000 * size / rate_hz)
+    low, high = int(200 * size / rate_hz), int(4000 * size / rate_hz)
     power = spectrum[:, low:high] ** 2 + 1e-12
     around = np.stack([np.roll(power, k, axis=1) for k in (-6, -5, -4, 4, 5, 6)]).mean(axis=0)
-    peak = power > 10.0 * around
-    held = peak.copy()  # a peak that stays within a bin for 0.2 s
-    for _ in range(10):
-        wide = held[:-1] | np.roll(held[:-1], 1, axis=1) | np.roll(held[:-1], -1, axis=1)
-        held = held[1:] & wide
-    quiet = power.sum(axis=1)[10:]
-    pauses = quiet <= np.percentile(quiet, 40)
-    return float((held.sum(axis=1)[pauses] >= 2).mean())
+    loud = float(np.percentile(power.sum(axis=1), 95))
+    lasting = (power > 10.0 * around) & (power > 1e-4 * loud)
+    for _ in range(TONE_STEPS):  # still there a step later, within a bin
+        near = lasting[:-1] | np.roll(lasting[:-1], 1, axis=1) | np.roll(lasting[:-1], -1, axis=1)
+        lasting = lasting[1:] & near
+    level = power.sum(axis=1)[TONE_STEPS:]
+    pauses = level <= np.percentile(level, 20)
+    return float((lasting.sum(axis=1)[pauses] >= 2).mean())

@@ -72,6 +72,12 @@ def yaw_deg(mat: Array) -> Array:
     return np.asarray(np.degrees(np.arctan2(turned[:, 0, 2], turned[:, 2, 2])))
 
 
+def roll_deg(mat: Array) -> Array:
+    """How far the head is tilted towards a shoulder, in degrees (n,); 180 is upside down."""
+    turned = rotation(mat)
+    return np.asarray(np.degrees(np.arctan2(turned[:, 1, 0], turned[:, 1, 1])))
+
+
 def bridged(values: Array) -> Array:
     """Columns (n, k) with nan rows filled by straight lines; needs one row without nan."""
     at, out = np.arange(len(values)), values.copy()

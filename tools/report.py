@@ -38,7 +38,8 @@ def of_set(folder: Path) -> dict[str, Any]:
         rows = [(None, reason) for reason in film["reasons"]]
         rows += [(clip["start_s"], reason) for clip in film["clips"] for reason in clip["reasons"]]
         for start_s, reason in rows:
-            reasons.append({"film": film["film"], "start_s": start_s, **reason})
+            name = f"{film['speaker']}/{film['film']}"
+            reasons.append({"film": name, "start_s": start_s, **reason})
         dropped.update(r["gate"] for r in film["reasons"])
         dropped.update(c["reasons"][0]["gate"] for c in film["clips"] if not c["kept"])
     return {

@@ -22,7 +22,8 @@ RATE_HZ = films.RATE_HZ
 FORMAT = 1
 """Counts up when the same film and the same limits would give another shard."""
 EAR = "mouth"
-"""The shipped bundle that tells which lip opening belongs to a sound."""
+"""The shipped bundle that tells which lips belong to a sound."""
+WIDENS = {"mouthStretchLeft": 0.5, "mouthStretchRight": 0.5, "mouthPucker": -1, "mouthFunnel": -1}
 SEEN_ROUND_S = 0.8
 
 Array = NDArray[np.float64]
@@ -88,19 +89,20 @@ def _ear() -> Any:
     return TfliteModel(open_bundle(EAR))
 
 
-def expected_opening(samples: NDArray[np.int16]) -> tuple[Array, Array]:
-    """Times (m,) in seconds and the opening (m,) that the shipped model gives to a sound."""
+def expected_lips(samples: NDArray[np.int16]) -> tuple[Array, Array]:
+    """Times (m,) in seconds, and the opening and width (m, 2) that the shipped model expects."""
     from lipsync_edge.features import Features
 
     model = _ear()
     model.reset()
-    features, jaw = Features(model.spec), model.axes.index("jawOpen")
-    opening = []
+    features, poses = Features(model.spec), []
     for begin in range(0, len(samples), 60 * RATE_HZ):
         block = samples[begin : begin + 60 * RATE_HZ].astype(np.float32) / np.float32(32768)
-        opening += [float(model.step(row)[jaw]) for _, row in features.push(block)]
-    at = (np.arange(len(opening)) - model.delay_frames) * model.spec.hop_length
-    return (at + model.spec.frame_length / 2) / RATE_HZ, np.array(opening)
+        poses += [model.step(row).astype(np.float64) for _, row in features.push(block)]
+    axes = np.array(poses).reshape(-1, len(model.axes))
+    at = (np.arange(len(axes)) - model.delay_frames) * model.spec.hop_length
+    expected = axes @ np.array([[WIDENS.get(a, 0.0), a == "jawOpen"][::-1] for a in model.axes])
+    return (at + model.spec.frame_length / 2) / RATE_HZ, expected
 
 
 def process_film(job: Job) -> dict[str, float]:
@@ -146,7 +148,7 @@ def _clips(job: Job, film: Film) -> Iterator[tuple[dict[str, Any], list[shards.M
     samples = films.sound(film)
     if not len(samples):
         raise FilmError("no sound", "Its sound cannot be decoded.")
-    heard = expected_opening(samples)
+    heard = expected_lips(samples)
     looked = [_look(fps, *piece, samples, heard, limits) for piece in _pieces(film, fps, limits)]
     judge(looked, fps, limits)
     for piece in looked:
@@ -189,7 +191,7 @@ def _look(
     piece.reasons += sound_reasons(piece.figures, limits)
     boxes = tracker.people(pictures, fps)
     if not boxes:
-        piece.reasons.append(Reason("no face", "no face in most of the pictures looked at"))
+        piece.reasons.insert(0, Reason("no face", "no face in most of the pictures looked at"))
         return piece
     crops = [None] if len(boxes) == 1 else boxes
     seen = [_follow(piece, pictures, fps, box, heard, limits) for box in crops]
@@ -226,13 +228,13 @@ def _follow(piece: Piece, pictures: list[Picture], fps: int, box: tracker.Box | 
 
 def _agreement(piece: Piece, fps: int, heard: tuple[Array, Array]) -> Array:
     assert piece.measures is not None
-    times_s, opening = heard
+    times_s, expected = heard
     begin_s, end_s = piece.begin / fps, piece.end / fps
     near = (times_s > begin_s - SEEN_ROUND_S) & (times_s < end_s + SEEN_ROUND_S)
     if near.sum() < 0.5 * 100 * (end_s - begin_s):
         return np.zeros(len(gates.LAGS_S))
-    both = lips.bridged(piece.measures[:, :2])
-    curve: Array = gates.agreement(both, fps, times_s[near] - begin_s, opening[near])
+    shown = lips.bridged(piece.measures[:, :3])
+    curve: Array = gates.agreement(shown, fps, times_s[near] - begin_s, expected[near])
     return curve
 
 
