@@ -33,7 +33,7 @@ EXAMPLE = """sources:
     films: ["*.mp4"]              # which films; without this line all below this file
     speaker: folder               # named as its folder, or: film, or a name"""
 _FREE = re.compile(
-    r"CC0(-1\.0)?|CC-?BY(-[1-4]\.[05])?(-[A-Z]{2})?|PDDL(-1\.0)?|ODC-BY(-1\.0)?|PUBLIC-DOMAIN|"
+    r"CC0(-1\.0)?|CC-?BY(-[1-4]\.[05](-(?!NC|ND|SA)[A-Z]{2})?)?|PDDL(-1\.0)?|ODC-BY(-1\.0)?|PUBLIC-DOMAIN|"
     r"PDM(-1\.0)?|MIT|APACHE-2\.0|BSD-[23]-CLAUSE|OWN"
 )
 _KEYS = {
