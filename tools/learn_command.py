@@ -34,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--sources", type=Path, help="provenance of the films (YAML), as extract wants it")
     add("--licence", help="of all these films, as extract wants it")
     add("--from", dest="origin", help="where these films are from, as extract wants it")
+    add("--consent", help="whether who is seen agreed, as extract wants it")
+    add("--speaker", help="who speaks: a name, or `folder` or `film` for theirs")
     add("--start", type=Path, default=SHIPPED, metavar="BUNDLE|RUN", help="what to learn on from")
     add("--steps", type=int, default=600)
     add("--threads", type=int, default=2)
@@ -76,7 +78,9 @@ def extract_python() -> str:
 def _extract(a: argparse.Namespace, out: Path) -> None:
     words = [extract_python(), "-m", "lipsync_tools.cli", "extract", *map(str, a.videos)]
     words += ["-o", str(out), "--jobs", str(a.jobs)]
-    for option, value in (("--sources", a.sources), ("--licence", a.licence), ("--from", a.origin)):
+    told = {"--sources": a.sources, "--licence": a.licence, "--from": a.origin,
+            "--consent": a.consent, "--speaker": a.speaker}  # fmt: skip
+    for option, value in told.items():
         words += [option, str(value)] if value else []
     done = subprocess.run(words, check=False, stdout=sys.stderr)
     if done.returncode == 130:

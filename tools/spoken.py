@@ -140,8 +140,10 @@ def synthesised(cache: Path, spec: FeatureSpec, per_language: int = 120, per_voi
            for k, (language, locale) in enumerate(LEARNED.items())]  # fmt: skip
     flite = [(voice, per_voice, 70 + k, spec) for k, voice in enumerate(FLITE_VOICES)]
     out: list[Spoken] = []
-    out += _cached(cache, "espeak", [say, VARIANTS], _say_language, say, jobs)
-    out += _cached(cache, "flite", [flite], _say_flite, flite, jobs)
+    if per_language:
+        out += _cached(cache, "espeak", [say, VARIANTS], _say_language, say, jobs)
+    if per_voice:
+        out += _cached(cache, "flite", [flite], _say_flite, flite, jobs)
     return out
 
 
