@@ -71,9 +71,9 @@ def write(folder: Path, **records: object) -> Path:
 
 
 def test_films_find_their_record_beside_or_above_them(tmp_path: Path) -> None:
-    films = films_at(tmp_path, "anna/one.mp4", "web/two.mkv")
+    films = films_at(tmp_path, "home/anna/one.mp4", "web/two.mkv")
     web = {"from": "https://example.org", "licence": "CC-BY-4.0", "films": ["web/*"]}
-    write(tmp_path, web=web, mine={**GOOD, "films": ["anna/*.mp4"]})
+    write(tmp_path, web=web, mine={**GOOD, "films": ["home/*.mp4"]})
     found = sources.assign(films)
     assert [found[film].name for film in films] == ["mine", "web"]
     assert found[films[0]].speaker_of(films[0]) == "anna"

@@ -27,7 +27,7 @@ CUT_LEAST = 10.0
 """Mean change of brightness (0..255) of a cut, which also stands out from what surrounds it."""
 CUT_TIMES = 4.0
 CUT_NEAR = 12
-REPEAT_NEAR, REPEAT_SHARE = 2, 0.15
+REPEAT_NEAR, REPEAT_SHARE = 2, 0.25
 
 Picture = NDArray[np.uint8]
 

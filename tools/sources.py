@@ -12,6 +12,7 @@ speaks. Nothing is taken in without one. ``sources.yaml`` beside the films, or i
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ GRID: dict[str, Any] = {
 @dataclass(frozen=True)
 class Source:
     """A record. ``speaker``: "folder", "film" or a name; ``speakers``: what is stated about them
-    (sex, language, ...) by name; ``films``: patterns below the file's folder."""
+    (sex, language, ...) by name; ``films``: patterns of paths
+    below the file's folder, whose ``*`` also crosses folders."""
 
     name: str
     origin: str
@@ -63,7 +65,7 @@ class Source:
     attribution: str = ""
     speaker: str = "folder"
     speakers: dict[str, Any] = field(default_factory=dict)
-    films: tuple[str, ...] = ("**/*",)
+    films: tuple[str, ...] = ("*",)
 
     @property
     def may_ship(self) -> bool:
@@ -112,7 +114,7 @@ def make_source(name: str, told: dict[str, Any], where: str = "--licence") -> So
         name, told["from"].strip(), told["licence"].strip(),
         told.get("consent", NOT_STATED), told.get("attribution", ""),
         told.get("speaker", "folder"), told.get("speakers", {}),
-        tuple(told.get("films", ("**/*",))),
+        tuple(told.get("films", ("*",))),
     )  # fmt: skip
 
 
@@ -167,10 +169,10 @@ def _nearest(film: Path) -> Path | None:
 
 def _covers(source: Source, film: Path, file: Path) -> bool:
     try:
-        inside = film.resolve().relative_to(file.resolve().parent)
+        inside = film.resolve().relative_to(file.resolve().parent).as_posix()
     except ValueError:
         return False
-    return any(inside.match(pattern) or pattern == "**/*" for pattern in source.films)
+    return any(fnmatch.fnmatchcase(inside, pattern) for pattern in source.films)
 
 
 def kept_in(folder: Path) -> dict[str, dict[str, Any]]:
