@@ -37,7 +37,8 @@ KIND_SHARES = {
 }
 """How often a kind of noise is drawn, against 1 for the others."""
 Bank = dict[str, Tensor]
-LOUD_SHARE = 0.5  # of the noisy copies: speech can be lower than what disturbs it
+LOUD_SHARE = 0.35  # of the noisy copies: speech can be lower than what disturbs it
+ALONE_LOUD_SHARE = 0.55  # of the copies in which nobody speaks
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Voices:
     tempo: float = 1.05
     tilt_db: float = 8.0
     ripple_db: float = 4.0
-    noise_share: float = 0.5
+    noise_share: float = 0.4
     echo_share: float = 0.15
     rest_share: float = 0.3
     wire_share: float = 0.15  # heard through a telephone or from an 8 kHz recording
@@ -197,6 +198,7 @@ class Copier:
         loud = torch.rand(n, generator=rng) < LOUD_SHARE
         under_db = torch.where(loud, uniform(-2.0, 20.0, n, rng), uniform(15.0, 60.0, n, rng))
         under_db = torch.where(noisy, under_db, torch.tensor(90.0))
+        loud = torch.rand(n, generator=rng) < ALONE_LOUD_SHARE
         alone_db = torch.where(loud, uniform(-50.0, 0.0, n, rng), uniform(-120.0, -35.0, n, rng))
         noise_db = torch.where(rest, alone_db, peak_db - under_db)
         added = noise(n, self._n_frames, self._bank, rng)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Learns models/mouth and models/mouth-live from the data folder $1 alone; what is made on the way
 # stays in $2, and the same command goes on where it stopped. Two folds are learned beside the
-# shipped models, to judge by speakers that they do not know.
+# shipped models, to judge by speakers that they do not know. Three runs at a time.
 set -eu
 data=$1
 runs=$2
@@ -27,17 +27,39 @@ train() { # run, recipe, more arguments
     }
     echo "learned $run"
 }
-both() { # fold, speakers: mouth and mouth-live, one beside the other
-    train "$1-mouth" mouth "$data" --speakers "$2" --ear "$runs/ear" &
-    first=$!
-    train "$1-live" mouth-live "$data" --speakers "$2" --ear "$runs/ear"
-    wait $first
+voices="--voices $data --ear $runs/ear"
+teacher() { # fold, speakers
+    train "$1-teacher" teacher "$data" --speakers "$2" $voices
+}
+pupil() { # fold, kind, recipe, speakers
+    train "$1-$2" "$3" "$data" --speakers "$4" $voices --teacher "$runs/$1-teacher"
+}
+all_at_once() { # runs each line of its input beside the others; fails if one does
+    jobs=""
+    while read -r line; do
+        $line &
+        jobs="$jobs $!"
+    done
+    for job in $jobs; do wait "$job"; done
 }
 
+fold_a=s1,s2,s4 fold_b=s1,s3,s5,s31 everybody=s1,s2,s3,s4,s5,s31
 train ear ear
-both a s1,s2,s4
-both b s1,s3,s5,s31
-both all s1,s2,s3,s4,s5,s31
+all_at_once <<EOT
+teacher a $fold_a
+teacher b $fold_b
+teacher all $everybody
+EOT
+all_at_once <<EOT
+pupil a mouth mouth $fold_a
+pupil b mouth mouth $fold_b
+pupil all mouth mouth $everybody
+EOT
+all_at_once <<EOT
+pupil a live mouth-live $fold_a
+pupil b live mouth-live $fold_b
+pupil all live mouth-live $everybody
+EOT
 
 sounds="$data/grid/audio $data/speech"
 convert() { # run, bundle, more arguments

@@ -161,7 +161,7 @@ def _cached(cache: Path, name: str, decided: Any, make: Any, todo: Sequence[Any]
 def write(path: Path, all_spoken: Sequence[Spoken]) -> None:
     """All utterances in one file; a crash leaves none or the whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part.npz")
+    part = path.with_suffix(f".{os.getpid()}.npz")  # several runs may make the same
     np.savez(
         part,
         mel_db=np.concatenate([s.mel_db for s in all_spoken]),

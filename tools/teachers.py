@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lipsync_edge.features import Features, FeatureSpec
+from lipsync_edge.features import FeatureSpec
+from lipsync_tools.augment import relative
 from lipsync_tools.lessons import Columns, Lesson
 from lipsync_tools.network import Mouth
 from lipsync_tools.targets import TARGETS
 
 AT_ONCE = 128
-
-
-def features_of(lesson: Lesson, spec: FeatureSpec) -> np.ndarray:
-    """Features (n, n_mels) of a lesson as the robot computes them, from the level it begins at."""
-    features = Features(spec)
-    return np.array([features.relative(row) for row in lesson.mel_db.numpy().astype(float)])
 
 
 def poses_of(teachers: Sequence[tuple[Mouth, int]], rows: Tensor) -> Tensor:
@@ -49,7 +43,9 @@ def dress(
     film, ``voices`` of it elsewhere (the rest is what the phones told)."""
     for k in range(0, len(lessons), AT_ONCE):
         some = lessons[k : k + AT_ONCE]
-        rows = torch.tensor(np.stack([features_of(lesson, spec) for lesson in some])).float()
+        mel_db = torch.stack([lesson.mel_db for lesson in some]).float()
+        begun = torch.full((len(some),), spec.level_floor_db), torch.zeros(len(some))
+        rows = relative(mel_db, *begun, spec)
         for lesson, told in zip(some, poses_of(teachers, rows), strict=True):
             share = film if lesson.group == "film" else voices
             old = lesson.labels[:, Columns.targets].float()

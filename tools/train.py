@@ -33,7 +33,7 @@ from lipsync_tools.network import Mouth
 from lipsync_tools.targets import CHANNELS, TARGETS
 
 REST_WEIGHT = 3.0  # a frame of silence without film against one with
-CLOSURE_COST = 3.0  # a closure that is missed, against one that is made up
+CLOSURE_COST = 4.0  # a closure that is missed, against one that is made up
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Recipe:
     phone_weight: float = 0.2
     channel_weight: float = 0.2
     believed: float = 0.4  # a pose told by phones alone against a filmed one
-    teach_film: float = 0.3  # share of the teachers in the poses of films, if there are any
+    teach_film: float = 0.4  # share of the teachers in the poses of films, if there are any
     teach_voices: float = 0.5  # and in the poses of voices without film
     closure_weight: float = 2.0  # a frame of a closure against another one, on film
     seed: int = 1
     balance: float = 0.8
-    film_share: float = 0.5
-    recorded_share: float = 0.25
-    synthetic_share: float = 0.25
+    film_share: float = 0.6
+    recorded_share: float = 0.2
+    synthetic_share: float = 0.2
     half: bool = True  # bfloat16 matrix products, where the processor has them
     voices: augment.Voices = field(default_factory=augment.Voices)
 
