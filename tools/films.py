@@ -23,6 +23,8 @@ RATE_HZ = 16000
 LARGEST_SIDE = 720
 """Pictures are made smaller than this: the tracker looks at a face with 192 x 192 pixels anyway."""
 THUMB = (96, 54)
+GAPS = "aresample=async=1:min_hard_comp=0.01"
+"""Silence where the sound track has a gap, so that what comes after it stays in step."""
 CUT_LEAST = 10.0
 """Mean change of brightness (0..255) of a cut, which also stands out from what surrounds it."""
 CUT_TIMES = 4.0
@@ -154,7 +156,8 @@ def sound(film: Film) -> NDArray[np.int16]:
     if not film.has_sound:
         return np.zeros(0, np.int16)
     raw = _call("ffmpeg", "-nostdin", "-v", "error", "-i", _name(film.path), "-map", "0:a:0",
-                "-ac", "1", "-ar", str(RATE_HZ), "-f", "s16le", "-").stdout  # fmt: skip
+                "-af", GAPS, "-ac", "1", "-ar", str(RATE_HZ), "-f", "s16le",
+                "-").stdout  # fmt: skip
     samples = np.frombuffer(raw[: len(raw) // 2 * 2], "<i2").astype(np.int16)
     late = round(film.sound_late_s * RATE_HZ)
     return np.concatenate([np.zeros(max(late, 0), np.int16), samples[max(-late, 0) :]])

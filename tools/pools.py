@@ -11,6 +11,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -88,6 +89,20 @@ class Processes:
                     child.terminate()
 
 
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return  # "", "auto", or ray://HOST:PORT
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise LipsyncError(
+            f"There is no Ray cluster at {address} ({error}).",
+            "Start one: ray start --head --port 6379",
+        ) from error
+
+
 class Ray:
     """A Ray cluster: the one at ``address``, or one of this machine's own when it is empty."""
 
@@ -96,6 +111,7 @@ class Ray:
             import ray
         except ImportError as error:
             raise LipsyncError("Ray is missing here.", "Install it: pip install ray") from error
+        _check_reachable(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing leaves the machine
         self._ray = ray
         start: dict[str, Any] = {"address": address} if address else {"num_cpus": n_workers}
