@@ -165,6 +165,25 @@ def test_shots_people_and_phones(
     ]
 
 
+def test_gaps_and_drift_of_the_sound(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sound track with gaps stays in step; one that runs slower than the film is refused."""
+    films, clips = tmp_path / "films", sorted((data / "grid/video/s1").glob("*.mpg"))[:8]
+    films.mkdir()
+    (tmp_path / "list.txt").write_text("".join(f"file '{clip}'\n" for clip in clips))
+    ffmpeg("-f", "concat", "-safe", "0", "-i", tmp_path / "list.txt", "-c:v", "libx264",
+           "-preset", "veryfast", "-c:a", "aac", films / "gaps.mp4")  # fmt: skip
+    ffmpeg("-i", films / "gaps.mp4", "-c:v", "copy", "-af", "atempo=0.97", films / "drift.mp4")
+    extract(capsys, films, "-o", tmp_path / "set", "--jobs", 2, *RECORD)
+    found = entries(tmp_path / "set")
+    assert all(clip["kept"] for clip in found["gaps.mp4"])
+    assert {abs(clip["figures"]["sync"]["late_ms"]) <= 60 for clip in found["gaps.mp4"]} == {True}
+    gates = {reason["gate"] for clip in found["drift.mp4"] for reason in clip["reasons"]}
+    assert not any(clip["kept"] for clip in found["drift.mp4"])
+    assert gates <= {"out of sync", "dubbed"}
+
+
 def test_what_is_no_film_of_a_speaker_is_dropped_with_the_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
