@@ -26,7 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 ROUNDS = 10
-PENALTY = 6.0
+PENALTY = 1.5
+LEAST_WEIGHT = 0.01
+"""With more penalty, or targets that pull less, ten rounds a tick may stay short of a target."""
 RELAXATION = 1.6
 SMOOTHNESS = 0.1
 NO_REASON = 0.25
@@ -72,7 +74,7 @@ class Planner:
         """
         targets = np.where(np.isfinite(targets), targets, self.rest[:, None])
         weights = np.where(np.isfinite(weights), weights, 1.0)
-        weights = np.minimum(np.maximum(weights, 0.0), 1e6)
+        weights = np.minimum(np.maximum(weights, LEAST_WEIGHT), 1e6)
         targets = np.minimum(np.maximum(targets, 0.0), 1.0)
         first = self._first(targets, weights)
         still = self._is_quiet(np.where(weights < NO_REASON, self.at[:, None], targets), first)

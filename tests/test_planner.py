@@ -82,6 +82,21 @@ def test_a_slow_servo_starts_early_and_arrives_in_time() -> None:
     assert sent[14] > 0.3, "and no earlier than it must"
 
 
+def test_a_target_is_reached_however_little_the_far_ones_count() -> None:
+    """The first case stayed at 0.7 for good; then servos of all speeds, and ever less trust."""
+    rng = np.random.default_rng(1)
+    slew = np.append(0.12685, rng.uniform(0.03, 0.4, 400))
+    accel = np.append(0.05073, slew[1:] * rng.uniform(0.2, 1.0, 400))
+    fall = np.append(1.0, rng.uniform(0.3, 1.5, 400))[:, None]
+    trust = np.exp(-fall * np.arange(AHEAD))
+    trust[0] = 0.82, 0.31, 0.08, 0.02, 0.01, 0.003, 0.001, 0.0004
+    chain = Planner(np.zeros(slew.size), slew, accel, AHEAD, 0.0125)
+    n_ticks = np.ceil(1 / slew + slew / accel) + 3  # at full speed, and what it takes to gain it
+    path = np.array([chain.step(np.ones_like(trust), trust) for _ in range(int(n_ticks.max()))])
+    reached = path[n_ticks.astype(int) - 1, np.arange(slew.size)]
+    assert reached.min() > 0.97
+
+
 def closure(opening: float, n_closed: int) -> tuple[np.ndarray, np.ndarray]:
     """An opening that a closure ends soon: 4 ticks up, 4 down, closed, up again."""
     up = opening * np.array([0.25, 0.6, 0.9, 1.0, 0.9, 0.6, 0.25])
