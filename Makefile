@@ -10,7 +10,7 @@ SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
-	model evaluate picture clean
+	test-tools models ablation evaluate picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -59,26 +59,18 @@ bench: $(VENV)/.test  ## cost per hop, import time, memory; BENCH_ARGS=--json fo
 i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain ServoKit
 	$(BIN)/python -m lipsync_tools.i2c_traffic
 
-# The recipe of models/mouth. DATA: a folder with the film tracks and sounds that tools/grid.py
-# describes; RUNS: a folder for what is made on the way. About 15 minutes on 3 cores.
+# DATA: a folder with films, recordings and word times as docs/learning.md describes; RUNS: a folder
+# for what is made on the way, from which an interrupted run goes on. About an hour on 3 cores.
 DATA ?= ../shared/data
-RUNS ?= .cache/mouth
-TOOL := nice .venv-learn/bin/python -m lipsync_tools.
-LEARN := --data $(DATA) --phones $(RUNS)/phones.json
-CONVERT := $(TOOL)cli convert --calibrate $(DATA)/grid/audio $(DATA)/speech -o
-model: .venv-learn/.installed  ## learn models/mouth anew and judge it on speakers that it does not know
-	mkdir -p $(RUNS)
-	[ -e $(RUNS)/phones.json ] || $(TOOL)phones --data $(DATA) -o $(RUNS)/phones.json
-	$(TOOL)train_first $(LEARN) --out $(RUNS)/a --speakers s1,s2,s4
-	$(TOOL)train_first $(LEARN) --out $(RUNS)/b --speakers s1,s3,s5,s31
-	$(TOOL)train_first $(LEARN) --out $(RUNS)/all
-	$(CONVERT) $(RUNS)/a/bundle $(RUNS)/a
-	$(CONVERT) $(RUNS)/b/bundle $(RUNS)/b
-	$(TOOL)evaluate_first $(RUNS)/a/bundle $(RUNS)/b/bundle --data $(DATA) --json > $(RUNS)/metrics.json
-	$(CONVERT) models/mouth $(RUNS)/all --metrics $(RUNS)/metrics.json
+RUNS ?= .cache/models
+models: .venv-learn/.installed  ## learn models/mouth and models/mouth-live anew, and judge them
+	sh tools/make-models.sh $(DATA) $(RUNS)
 
-evaluate: $(VENV)/.test  ## the table of figures in the shipped model's card
-	$(BIN)/python -m lipsync_tools.evaluate_first models/mouth
+ablation: .venv-learn/.installed  ## after models: what each part of the recipe is worth
+	sh tools/make-ablation.sh $(DATA) $(RUNS)
+
+evaluate: $(VENV)/.test  ## the figures in the shipped model's card
+	$(BIN)/lipsync-tools evaluate
 
 picture: $(VENV)/.draw  ## draw docs/picture.png from a real run
 	$(BIN)/python -m lipsync_tools.picture $(CLIP) -o docs/picture.png

@@ -35,12 +35,6 @@ def load(path: Path) -> tuple[Any, FeatureSpec, Mouth, dict[str, Any]]:
     ``step``, ``speakers``, ``sources``. Raises ModelError."""
     file = path / "model.pt" if path.is_dir() else path
     try:
-        recipe = torch.load(file, weights_only=True, map_location="cpu")["recipe"]
-        if "speakers" in recipe:  # a run of train_first
-            from lipsync_tools.train_first import load_run as load_first
-
-            recipe, spec, mouth, step = load_first(file.parent)
-            return recipe, spec, mouth, {"step": step, "speakers": list(recipe.speakers)}
         from lipsync_tools.train import load_run
 
         found: tuple[Any, FeatureSpec, Mouth, dict[str, Any]] = load_run(file)

@@ -157,19 +157,18 @@ def _convert(work: Path, out: Path) -> None:
 
 def _judge(a: argparse.Namespace, learned: list[Any], kept: list[Any]) -> dict[str, Any]:
     """r with the film, on clips that were not learned from, of the new and the shipped bundle."""
-    from lipsync_edge.model.card import CARD_FILE, Card
-    from lipsync_edge.model.tflite import TfliteModel
-    from lipsync_tools.evaluate_first import bundle_system
+    from lipsync_edge.model.card import CARD_FILE
     from lipsync_tools.judge import correlations, fit_map, prepare
+    from lipsync_tools.systems import Bundle, System
 
     found: dict[str, Any] = {"clips_learned": len(learned), "clips_judged": len(kept)}
     bundles = {"before": a.start if (a.start / CARD_FILE).exists() else SHIPPED, "after": a.output}
     for name, folder in bundles.items():
-        model = TfliteModel(Card.load(folder))
-        system = bundle_system(model)
-        linear = fit_map(prepare(system, learned, model.spec))
+        bundle = Bundle(folder)
+        system = System(name, bundle)
+        linear = fit_map(prepare(system, learned, bundle.spec))
         found[name] = {"bundle": str(folder)} | correlations(
-            prepare(system, kept, model.spec), linear
+            prepare(system, kept, bundle.spec), linear
         )
     return found
 

@@ -1,0 +1,131 @@
+"""Whatever makes a mouth of sound, to be judged alike: bundles, baselines, and peers.
+
+A system maps 16 kHz samples to outputs (n_frames, k) that belong to the times of the feature
+frames (``targets.frame_times``), 100 a second. One linear map, fitted on the speakers to learn
+from, makes lip measures of them, whatever they mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipsync_edge.face import CHANNELS
+from lipsync_edge.features import FeatureSpec, batch
+from lipsync_edge.model.card import Card
+from lipsync_edge.model.tflite import TfliteModel
+from lipsync_edge.rest import Rest
+from lipsync_tools.grid import Clip
+from lipsync_tools.judge import shifted
+from lipsync_tools.spoken import mel_db_of
+
+Array = NDArray[np.float64]
+Samples = NDArray[np.float32]
+LAGS = (0, 2, 4, 6, 8, 10, 13, 16, 20, 25)
+"""Delays in frames of 10 ms that a baseline may choose from, on the speakers to learn from."""
+
+
+class Bundle:
+    """An int8 bundle, run as the robot runs it, frame by frame; its delay is taken off."""
+
+    def __init__(self, folder: Path, rests: bool = False) -> None:
+        """``rests``: close the mouth where the model says that nobody speaks, as the robot does."""
+        self.card = Card.load(folder)
+        self.model = TfliteModel(self.card)
+        self.name, self.spec, self.rests = self.card.name, self.card.spec, rests
+
+    def __call__(self, samples: Samples) -> Array:
+        delay, spec = self.model.delay_frames, self.spec
+        rest = Rest(self.model.axes, spec.hop_s)
+        self.model.reset()
+        silence = np.zeros(delay * spec.hop_length, np.float32)
+        rows = batch(np.concatenate([samples, silence]), spec)
+        poses = [self.model.step(row).copy() for row in rows]
+        if self.rests:
+            poses = [rest.step(pose) for pose in poses]
+        return np.array(poses, np.float64)[delay:]
+
+    def column(self, name: str) -> int | None:
+        """Where an axis or a channel is in the outputs."""
+        return self.model.axes.index(name) if name in self.model.axes else None
+
+    @property
+    def closure(self) -> int | None:
+        """Where the probability of a closure is."""
+        return self.column(CHANNELS[0])
+
+    @property
+    def learned(self) -> set[str]:
+        """Filmed speakers that it learned from."""
+        return set(self.card.training.get("speakers", ()))
+
+
+def envelope(spec: FeatureSpec) -> Callable[[Samples], Array]:
+    """Loudness, linear and in dB: what makers use for a jaw."""
+
+    def run(samples: Samples) -> Array:
+        starts = range(0, len(samples) - spec.frame_length + 1, spec.hop_length)
+        rms = np.array([samples[s : s + spec.frame_length].std() for s in starts], np.float64)
+        return np.stack([rms, 20 * np.log10(rms + 1e-4)], axis=1)
+
+    return run
+
+
+def mel_window(spec: FeatureSpec, reach: int = 16, step: int = 4) -> Callable[[Samples], Array]:
+    """Log-mel bands from 160 ms before to 160 ms after: with the linear map, a linear model."""
+
+    def run(samples: Samples) -> Array:
+        mel_db = mel_db_of(samples, spec)
+        mel_db = (mel_db - mel_db.max() + 60.0).clip(0.0) / 60.0
+        mel_db = mel_db - mel_db.mean(axis=0)
+        shifts = range(-reach, reach + 1, step)
+        return np.concatenate([shifted(mel_db, shift) for shift in shifts], axis=1)
+
+    return run
+
+
+@dataclass
+class System:
+    """A way from sound to outputs, its best delay in frames, and a cache of what it said."""
+
+    name: str
+    run: Callable[[Samples], Array]
+    lag: int = 0
+    lags: Sequence[int] = (0,)
+
+    def __post_init__(self) -> None:
+        self._said: dict[str, Array] = {}
+
+    def __call__(self, clip: Clip) -> Array:
+        return np.asarray(shifted(self.raw(clip.samples), self.lag))
+
+    def raw(self, samples: Samples) -> Array:
+        """Outputs before the delay; the same sound is not computed twice."""
+        key = hashlib.sha1(np.ascontiguousarray(samples).tobytes()).hexdigest()
+        if key not in self._said:
+            self._said[key] = np.asarray(self.run(samples))
+        return self._said[key]
+
+
+def baselines(names: Sequence[str], spec: FeatureSpec, cache: Path) -> tuple[list[System], Any]:
+    """The named baselines, and why some of them cannot run (name -> reason)."""
+    from lipsync_tools.peers import PEERS, PeerMissing, peer
+
+    out, missing = [], {}
+    for name in names:
+        if name == "envelope":
+            out.append(System(name, envelope(spec), lags=LAGS))
+        elif name == "linear":
+            out.append(System(name, mel_window(spec)))
+        elif name in PEERS:
+            try:
+                out.append(System(name, peer(name, spec, cache), lags=LAGS))
+            except PeerMissing as error:
+                missing[name] = str(error)
+    return out, missing
