@@ -52,8 +52,10 @@ def film_table(film: dict[str, Any]) -> str:
     ours = film["systems"]["model"]
     lines.append("")
     for speaker, found in ours["by_speaker"].items():
-        lines.append(f"  model, {speaker:<15}{_r(found['whole'])}  {_r(found['speech'])} "
-                     f"{found['offset_ms']:+9.0f} ms, pitch {found['pitch_hz']:.0f} Hz")  # fmt: skip
+        lines.append(
+            f"  model, {speaker:<15}{_r(found['whole'])}  {_r(found['speech'])} "
+            f"{found['offset_ms']:+9.0f} ms, pitch {found['pitch_hz']:.0f} Hz"
+        )
     lines.append(
         "  r of the inner opening by group: "
         + ", ".join(f"{g} {r:.2f}" for g, r in ours["groups"].items())
