@@ -54,11 +54,12 @@ class Emphasis:
 
     def gap(self, poses: Array) -> Array:
         """How far the lips are apart, (m,), 1 = a fully open jaw, from poses (m, n_axes)."""
-        gap: Array = np.maximum(poses @ self._gap, 0.0)
+        gap: Array = np.maximum(_sane(poses) @ self._gap, 0.0)
         return gap
 
     def closures(self, poses: Array, step_s: float) -> Array:
         """How much each of the poses (m, n_axes), ``step_s`` apart, is a closure: 0..1, (m,)."""
+        poses = _sane(poses)
         gap = self.gap(poses)
         opened = _past_maximum(gap, round(WINDOW_S / step_s))
         shut, ajar = 0.04 + 0.08 * opened, 0.12 + 0.15 * opened
@@ -72,7 +73,7 @@ class Emphasis:
 
     def weights(self, poses: Array, closures: Array, step_s: float) -> Array:
         """What each sample counts for each servo, (m, n_servos), 1 = an ordinary one."""
-        rounding = np.clip(poses @ self._round, 0.0, 1.0)
+        rounding = np.clip(_sane(poses) @ self._round, 0.0, 1.0)
         coming = _past_maximum(rounding[::-1], round(WINDOW_S / step_s))[::-1]
         loose = 1.0 - (1.0 - LOOSE_WEIGHT) * np.outer(coming - rounding, self._of_round)
         weights = 1.0 + (ROUND_WEIGHT - 1.0) * np.outer(rounding, self._of_round)
@@ -86,6 +87,7 @@ class Emphasis:
 
         ``clear``: 1 completes what is almost closed, more also what is half closed, 0 nothing.
         """
+        poses = _sane(poses)
         gap = self.gap(poses)
         share = np.clip((0.1 * clear - gap) / (0.06 * clear), 0.0, 1.0) * closures
         if self._closure is not None:
@@ -100,6 +102,12 @@ class Emphasis:
 
 def _row(axes: tuple[str, ...], shares: Mapping[str, float]) -> Array:
     return np.array([shares.get(axis, 0.0) for axis in axes])
+
+
+def _sane(poses: Array) -> Array:
+    """Poses within -1..1, as every axis is; NaN is rest."""
+    inside = np.minimum(np.maximum(poses, -1.0), 1.0)
+    return np.nan_to_num(inside) if np.isnan(inside.sum()) else inside
 
 
 def _past_maximum(values: Array, n: int) -> Array:

@@ -6,10 +6,14 @@ far longer than the stretch that is read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+FAR = 1e6
+"""No axis goes further than 1; more than this can only be nonsense, and sums of it overflow."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,13 @@ class Timeline:
         return float(self._at[(self._count - 1) % self.spec.capacity])
 
     def put(self, at_sample: float, pose: NDArray[np.float32]) -> None:
-        """Append the pose (n_axes,) of ``at_sample``; indexes must ascend, others are ignored."""
-        if at_sample <= self.newest:
+        """Append the pose (n_axes,) of ``at_sample``; indexes must ascend, others are ignored.
+
+        So is a pose with a NaN in it; what lies far beyond -1..1 is cut.
+        """
+        if not at_sample > self.newest or math.isinf(at_sample) or np.isnan(pose).any():
             return
+        pose = np.minimum(np.maximum(pose, -FAR), FAR)
         slot = self._count % self.spec.capacity
         for k in (slot, slot + self.spec.capacity):
             self._poses[k] = pose

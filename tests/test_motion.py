@@ -110,6 +110,7 @@ def test_a_slow_jaw_makes_short_closures_that_plain_commands_lose() -> None:
         assert planned.mean() < 0.6 * gaps_in_closures(Mouth(other, "jaw"), closed=5).mean()
 
 
+@pytest.mark.filterwarnings("error")
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
@@ -131,7 +132,7 @@ def test_whatever_comes_the_limits_hold_and_starvation_ends_at_neutral(
     for dt_s, wild, jaw, comes in story:
         time_s += dt_s
         if comes:
-            mouth.timeline.put(time_s * RATE_HZ, np.array([jaw, wild, 0.2, jaw]))
+            mouth.timeline.put(time_s * RATE_HZ, np.array([jaw, wild, 0.2, -wild]))
         sent.append(mouth.tick(time_s, dt_s)[0])
     for _ in range(60):
         time_s += TICK_S
@@ -192,6 +193,20 @@ def test_what_counts_as_a_closure() -> None:
     over_open_jaw[:, 0] = np.maximum(poses[:, 0], 0.3)
     over_open_jaw[44:48, 1] = 0.3
     assert emphasis.closures(over_open_jaw, HOP_S)[44:48].min() > 0.9
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("absurd", [np.nan, np.inf, -np.inf, 1e308, -1e308])
+def test_absurd_poses_give_sane_weights_and_targets(absurd: float) -> None:
+    emphasis = Emphasis((*LIPS, "mouthClosure"), np.ones((2, 5)))
+    poses = np.full((40, 5), 0.3)
+    poses[10:20] = absurd
+    poses[25, ::2] = absurd
+    closures = emphasis.closures(poses, HOP_S)
+    assert ((closures >= 0) & (closures <= 1)).all()
+    weights = emphasis.weights(poses, closures, HOP_S)
+    assert ((weights > 0) & (weights <= 31 + 4)).all()
+    assert np.isfinite(emphasis.shut(poses, closures, 1.0)).all()
 
 
 def test_rounding_weighs_and_its_servos_may_begin_early() -> None:

@@ -96,3 +96,17 @@ def test_poses_do_not_depend_on_how_many_are_asked_for_at_once() -> None:
     alone = np.concatenate([timeline.at(samples[k : k + 1])[0] for k in range(len(samples))])
     np.testing.assert_array_equal(together, alone)
     assert pytest.approx(together[-1]) == [19 % 3, 19 % 5]
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_no_pose_is_left_out_and_what_is_too_much_is_cut() -> None:
+    timeline = make()
+    timeline.put(0, np.array([0.5, 0.25], np.float32))
+    timeline.put(HOP, np.array([np.inf, -3e38], np.float32))
+    timeline.put(2 * HOP, np.array([np.nan, 1.0], np.float32))
+    for no_time in (np.nan, np.inf):
+        timeline.put(no_time, np.array([0.0, 0.0], np.float32))
+    timeline.put(3 * HOP, np.array([-np.inf, 1.0], np.float32))
+    poses, starved = at(timeline, 0, HOP, 2 * HOP, 3 * HOP)
+    assert poses == [[0.5, 0.25], [1e6, -1e6], [0, -499999.5], [-1e6, 1]]
+    assert not starved
