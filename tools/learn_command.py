@@ -122,8 +122,8 @@ def _learn(a: argparse.Namespace, work: Path, clips: list[Any]) -> None:
     import torch
 
     from lipsync_edge.features import FeatureSpec
-    from lipsync_tools import spoken, train
-    from lipsync_tools.lessons import film_lessons, spoken_lessons
+    from lipsync_tools import train
+    from lipsync_tools.lessons import film_lessons
     from lipsync_tools.sources import provenance
 
     torch.set_num_threads(a.threads)
@@ -138,13 +138,22 @@ def _learn(a: argparse.Namespace, work: Path, clips: list[Any]) -> None:
         return
     lessons = [x for s in speakers
                for x in film_lessons([c for c in clips if c.speaker == s], spec, {})]  # fmt: skip
-    if recipe.synthetic_share and shutil.which("espeak-ng"):
-        said = spoken.synthesised(work.parent / "voices", spec, 20, 0, a.jobs)
-        lessons += spoken_lessons("synthetic", said)
+    lessons += _voices(work.parent / "voices", spec, a.jobs)
     if made.step == 0:
         made.start_from(a.start)
     train.prepare(lessons, recipe, spec, [a.start] if (a.start / "model.pt").exists() else [])
     train.train(made, lessons, cache=work.parent / "voices")
+
+
+def _voices(cache: Path, spec: Any, jobs: int) -> list[Any]:
+    """Synthesised speech, so that the model keeps its ear for other voices and languages."""
+    from lipsync_tools import spoken
+    from lipsync_tools.lessons import spoken_lessons
+
+    if not shutil.which("espeak-ng"):
+        print("espeak-ng is not here: learning from the films alone", file=sys.stderr)
+        return []
+    return spoken_lessons("synthetic", spoken.synthesised(cache, spec, 20, 0, jobs))
 
 
 def _convert(work: Path, out: Path) -> None:

@@ -9,7 +9,7 @@ tools="nice $python -m lipsync_tools.cli"
 out=$runs/ablation
 mkdir -p "$out"
 common="--phones $runs/phones.json --cache $runs/cache --threads 1 --recipe tools/recipes/mouth.yaml"
-steps=1200
+steps=1000
 bare="phone_weight=0 channel_weight=0 recorded_share=0"
 plain="$bare warp=1 tempo=1 tilt_db=0 ripple_db=0 noise_share=0 echo_share=0 rest_share=0.05"
 plain="$plain wire_share=0"
@@ -45,10 +45,10 @@ fold b
 wait $first
 
 more() { # more film, and more voices, on the first fold
-    for clips in 10 50 200; do
+    for clips in 10 100; do
         train "clips-$clips" a $voices --most-clips $clips --set steps=$steps
     done
-    for n in 1 5 15; do
+    for n in 1 6; do
         train "voices-$n" a $voices --most-voices $n --set steps=$steps
     done
 }
