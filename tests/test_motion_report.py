@@ -20,6 +20,7 @@ from lipsync_tools import cli, motion_eval
 from lipsync_tools.grid import SPEAKERS
 from lipsync_tools.motion_report import Clip, Figures, figures, table, verdicts
 from lipsync_tools.motion_runs import ORACLE, Servos, Setup, Ways, config_of, follow, run_clip
+from lipsync_tools.motion_sums import Sums, difference, moments, ratio
 from lipsync_tools.targets import AXES, learn_ranges
 from lipsync_tools.truth import film_truth
 
@@ -80,15 +81,41 @@ def test_a_head_without_lips_is_not_judged_on_rounding() -> None:
 
 
 def test_verdicts_name_what_is_missed_and_what_is_worse() -> None:
-    text = "\n".join(verdicts({"head": {"lag": judged(), "plan": judged(late_s=0.05)}}))
-    assert "0 to 30 ms early" in text
-    assert "|closure timing error| (" in text
-    assert "of lag" in text
-    good = replace(judged(), offset_ms=-5.0)
+    good, late = replace(judged(), offset_ms=-5.0), judged(late_s=0.05)
+    first, worse, *_ = verdicts({"head": {"lag": good, "plan": late}})
+    assert "0 to 30 ms early" in first
+    assert worse.startswith("    against lag: worse in ")
+    assert "|closure timing error| +4" in worse
+    assert "false closures" not in worse
+    better = verdicts({"head": {"lag": late, "plan": good}})[2]
+    assert "|closure timing error| -4" in better
     assert verdicts({"head": {"lag": good, "plan": good}}) == [
         "head: misses no target",
-        "    worse in nothing",
+        "    against lag: worse in nothing",
     ]
+
+
+def test_figures_of_resampled_clips_and_what_may_be_chance() -> None:
+    rng = np.random.default_rng(0)
+    names = tuple(f"s{k % 3}" for k in range(60))
+    signals = [rng.normal(size=(2, 200)) for _ in names]
+    rows = [{"timing": ratio(rng.exponential(9, 5)), "r": moments(a, a + b)} for a, b in signals]
+    ours = Sums.join(names, rows)
+    own = [k for k, name in enumerate(names) if name == "s1"]
+    a, b = np.concatenate([signals[k] for k in own], axis=1)
+    alone = Sums(("s1",) * 20, {"r": ours.of["r"][own]})
+    assert alone.figure("r")[0] == pytest.approx(np.corrcoef(a, a + b)[0, 1])
+    counts = ours.resampled(50)
+    assert (counts.sum(axis=1) == 60).all()
+    assert (counts[:, own].sum(axis=1) == 20).all()
+    noise = {"timing": ours.of["timing"] + rng.normal(0, 5, (60, 1)) * [1, 0], "r": ours.of["r"]}
+    point, low, high = difference(Sums(names, noise), ours, "timing")
+    assert low < 0 < high, "noise of mean 0"
+    assert high - low == pytest.approx(2 * 1.96 * 5 / 5 / 60**0.5, rel=0.2)
+    shifted = {"timing": noise["timing"] + np.array([5.0, 0.0])}
+    _, low, high = difference(Sums(names, shifted), ours, "timing")
+    assert 0 < low < point + 1 < high
+    assert difference(ours, ours, "r") == (0, 0, 0)
 
 
 def test_a_clip_goes_through_servos_and_the_slow_way_is_late() -> None:

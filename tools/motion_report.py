@@ -4,13 +4,14 @@ Every figure is of what the simulated horns show (``horn.*``, ``seen.*`` of `ren
 the time it is heard, against the film. A system's seen axes are mapped to opening and width by one
 linear map, fitted on the speakers to learn from; its thresholds for closed and rounded are the best
 ones on those speakers. Two folds by speaker: every held-out clip is judged once. Shares and timing
-are over all held-out phones; r, offset and cost are found per speaker, and then the mean.
+are over all held-out phones; r, offset and cost are found per speaker, and then the mean. Whether
+one way of commanding is better than another is told with an interval of confidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from lipsync_tools import metrics as m
 from lipsync_tools.judge import Judged, fit_map
 from lipsync_tools.motion_runs import Run
+from lipsync_tools.motion_sums import Sums, difference, moments, ratio
 from lipsync_tools.truth import ROUNDED, SHUT, Truth
 
 Array = NDArray[np.float64]
@@ -54,10 +56,14 @@ class Figures:
     travel_per_s: float
     reversals_per_s: float
     offset_by_speaker: dict[str, float]
+    sums: Sums
+    """What the figures come from, clip by clip."""
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON, without ``sums``."""
+        found = asdict(replace(self, sums=Sums((), {})))
+        del found["sums"]
+        return found
 
 
 @dataclass(frozen=True)
@@ -123,39 +129,43 @@ def figures(folds: Sequence[Fold], has_lips: bool = True) -> Figures:
     """All figures of a system over the held-out clips of its folds; no rounding without lips."""
     judged = [(judge, clip) for train, test in folds for judge in [_Judge.learn(train)]
               for clip in test]  # fmt: skip
-    closures = [
-        (span, depth < judge.shut, depth < SHUT)
-        for judge, clip in judged
-        for span, depth in zip(
-            clip.truth.closures,
-            judge.depths(clip, OPENING, clip.truth.closures),
-            strict=True,
-        )
-    ]
-    short = [hit for (begin, end), hit, _ in closures if end - begin <= m.SHORT_S + 1e-9]
-    hits = [hit for _, hit, _ in closures]
-    false = [d < j.shut for j, c in judged for d in j.depths(c, OPENING, c.truth.opens, True)]
-    rounds = [d < j.rounded for j, c in judged for d in j.depths(c, WIDTH, c.truth.rounds)]
-    spread = [d < j.rounded for j, c in judged for d in j.depths(c, WIDTH, c.truth.spreads, True)]
-    onset, release = _timing(judged)
-    by_speaker = _by_speaker(judged)
+    rows = [_sums(judge, clip, has_lips) for judge, clip in judged]
+    sums = Sums.join([clip.truth.speaker for _, clip in judged], rows)
+    edges = [_timing(judge, clip) for judge, clip in judged]
+    onset = [error for errors, _ in edges for error in errors]
+    release = [error for _, errors in edges for error in errors]
+    offsets = _offsets(judged)
+
+    def of(name: str) -> float:
+        return float(sums.figure(name)[0])
+
+    def count(name: str) -> int:
+        return int(sums.of[name][:, 1].sum())
+
     return Figures(
-        **{key: _mean([found[key] for found in by_speaker.values()]) for key in _SPEAKER_KEYS},
-        closure_recall=_mean(hits),
-        closure_recall_short=_mean(short),
-        closure_recall_tight=_mean([tight for _, _, tight in closures]),
-        closure_false=_mean(false),
-        closure_missed=len(hits) - sum(hits),
-        n_closures=len(hits),
-        n_short=len(short),
-        n_opens=len(false),
+        r=of("r"),
+        r_speech=of("r_speech"),
+        offset_ms=_mean(list(offsets.values())),
+        mtm_ms=of("mtm"),
+        closure_recall=of("closures"),
+        closure_recall_short=of("short"),
+        closure_recall_tight=of("tight"),
+        closure_false=of("false"),
+        closure_missed=count("closures") - int(sums.of["closures"][:, 0].sum()),
+        n_closures=count("closures"),
+        n_short=count("short"),
+        n_opens=count("false"),
         onset=m.TimingError.of(onset),
         release=m.TimingError.of(release),
         timing=m.TimingError.of(onset + release),
-        rounding_recall=_mean(rounds) if has_lips else float("nan"),
-        rounding_false=_mean(spread) if has_lips else float("nan"),
-        n_rounds=len(rounds),
-        offset_by_speaker={name: found["offset_ms"] for name, found in by_speaker.items()},
+        rounding_recall=of("rounds"),
+        rounding_false=of("spreads"),
+        n_rounds=sum(len(clip.truth.rounds) for _, clip in judged),
+        jerk=of("jerk"),
+        travel_per_s=of("travel"),
+        reversals_per_s=of("reversals"),
+        offset_by_speaker=offsets,
+        sums=sums,
     )
 
 
@@ -163,43 +173,57 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else float("nan")
 
 
-def _timing(judged: Sequence[tuple[_Judge, Clip]]) -> tuple[list[float], list[float]]:
+def _timing(judge: _Judge, clip: Clip) -> tuple[list[float], list[float]]:
     """Errors in ms of onsets and of releases, of all closures that are made."""
     errors: tuple[list[float], list[float]] = ([], [])
-    for judge, clip in judged:
-        shown = judge.shown(clip)[:, OPENING]
-        for span in clip.truth.closures:
-            filmed = m.closed_run(clip.truth.opening, SHUT, span)
-            made = m.closed_run(shown, judge.shut, span)
-            if filmed and made:
-                for found, a, b in zip(errors, filmed, made, strict=True):
-                    found.append(1e3 * (b - a))
+    shown = judge.shown(clip)[:, OPENING]
+    for span in clip.truth.closures:
+        filmed = m.closed_run(clip.truth.opening, SHUT, span)
+        made = m.closed_run(shown, judge.shut, span)
+        if filmed and made:
+            for found, a, b in zip(errors, filmed, made, strict=True):
+                found.append(1e3 * (b - a))
     return errors
 
 
-_SPEAKER_KEYS = ("r", "r_speech", "offset_ms", "mtm_ms", "jerk", "travel_per_s", "reversals_per_s")
+def _sums(judge: _Judge, clip: Clip, has_lips: bool) -> dict[str, Array]:
+    """What a clip adds to each figure (``motion_sums``)."""
+    truth, shown = clip.truth, judge.shown(clip)[:, OPENING]
+    depths = judge.depths(clip, OPENING, truth.closures)
+    hits = [depth < judge.shut for depth in depths]
+    short = [hit for (begin, end), hit in zip(truth.closures, hits, strict=True)
+             if end - begin <= m.SHORT_S + 1e-9]  # fmt: skip
+    onset, release = _timing(judge, clip)
+    slow = m.low_pass(truth.opening), m.low_pass(shown)
+    speech = slow[0][truth.speaking], slow[1][truth.speaking]
+    rounds = truth.rounds if has_lips else ()
+    spreads = truth.spreads if has_lips else ()
+    return {
+        "r": moments(*slow),
+        "r_speech": moments(*speech),
+        "mtm": ratio(m.misalignments_ms(truth.opening, shown)),
+        "closures": ratio(hits),
+        "short": ratio(short),
+        "tight": ratio([depth < SHUT for depth in depths]),
+        "false": ratio([d < judge.shut for d in judge.depths(clip, OPENING, truth.opens, True)]),
+        "onset": ratio(np.abs(onset)),
+        "release": ratio(np.abs(release)),
+        "timing": ratio(np.abs(onset + release)),
+        "rounds": ratio([d < judge.rounded for d in judge.depths(clip, WIDTH, rounds)]),
+        "spreads": ratio([d < judge.rounded for d in judge.depths(clip, WIDTH, spreads, True)]),
+        "jerk": ratio([m.mean_jerk(shown)]),
+        "travel": ratio([m.travel_per_s(clip.horns)]),
+        "reversals": ratio([m.reversals_per_s(clip.horns)]),
+    }
 
 
-def _by_speaker(judged: Sequence[tuple[_Judge, Clip]]) -> dict[str, dict[str, float]]:
+def _offsets(judged: Sequence[tuple[_Judge, Clip]]) -> dict[str, float]:
+    """Each speaker's offset in ms."""
     out = {}
     for speaker in dict.fromkeys(clip.truth.speaker for _, clip in judged):
-        own = [(j, c) for j, c in judged if c.truth.speaker == speaker]
-        truth = [c.truth.opening for _, c in own]
-        shown = [j.shown(c)[:, OPENING] for j, c in own]
-        slow = [(m.low_pass(a), m.low_pass(b)) for a, b in zip(truth, shown, strict=True)]
-        speech = [(a[c.truth.speaking], b[c.truth.speaking])
-                  for (a, b), (_, c) in zip(slow, own, strict=True)]  # fmt: skip
-        gaps = [m.misalignments_ms(a, b) for a, b in zip(truth, shown, strict=True)]
-        horns = [c.horns for _, c in own]
-        out[speaker] = {
-            "r": m.pearson(*zip(*slow, strict=True)),
-            "r_speech": m.pearson(*zip(*speech, strict=True)),
-            "offset_ms": m.sync_offset_ms(truth, shown),
-            "mtm_ms": _mean(list(np.concatenate(gaps))),
-            "jerk": _mean([m.mean_jerk(s) for s in shown]),
-            "travel_per_s": _mean([m.travel_per_s(h) for h in horns]),
-            "reversals_per_s": _mean([m.reversals_per_s(h) for h in horns]),
-        }
+        own = [(judge, clip) for judge, clip in judged if clip.truth.speaker == speaker]
+        truth = [clip.truth.opening for _, clip in own]
+        out[speaker] = m.sync_offset_ms(truth, [j.shown(c)[:, OPENING] for j, c in own])
     return out
 
 
@@ -258,44 +282,58 @@ TARGETS: tuple[tuple[str, Callable[[Figures], bool]], ...] = (
     ("0 to 30 ms early", lambda f: -30 <= f.offset_ms <= 0),
     ("rounding >= 90 %", lambda f: np.isnan(f.rounding_recall) or f.rounding_recall >= 0.90),
 )
-# Figure, whether more is better, and how much less is still the same.
-COMPARED: tuple[tuple[str, Callable[[Figures], float], int, float], ...] = (
-    ("r", lambda f: f.r, 1, 0.005),
-    ("r in speech", lambda f: f.r_speech, 1, 0.005),
-    ("MTM", lambda f: f.mtm_ms, -1, 1.0),
-    ("closures", lambda f: f.closure_recall, 1, 0.0),
-    ("short closures", lambda f: f.closure_recall_short, 1, 0.0),
-    ("tight closures", lambda f: f.closure_recall_tight, 1, 0.0),
-    ("false closures", lambda f: f.closure_false, -1, 0.0),
-    ("|closure timing error|", lambda f: f.timing.mean_abs, -1, 1.0),
-    ("rounding", lambda f: f.rounding_recall, 1, 0.0),
-    ("false rounding", lambda f: f.rounding_false, -1, 0.0),
-    ("travel", lambda f: f.travel_per_s, -1, 0.005),
-    ("reversals", lambda f: f.reversals_per_s, -1, 0.05),
+# What it is called, its sums, whether more is better, and how much less nobody sees.
+COMPARED: tuple[tuple[str, str, int, float], ...] = (
+    ("r", "r", 1, 0.005),
+    ("r in speech", "r_speech", 1, 0.005),
+    ("MTM", "mtm", -1, 1.0),
+    ("closures", "closures", 1, 0.0),
+    ("short closures", "short", 1, 0.0),
+    ("tight closures", "tight", 1, 0.0),
+    ("false closures", "false", -1, 0.0),
+    ("|closure timing error|", "timing", -1, 1.0),
+    ("rounding", "rounds", 1, 0.0),
+    ("false rounding", "spreads", -1, 0.0),
+    ("travel", "travel", -1, 0.005),
+    ("reversals", "reversals", -1, 0.05),
 )
 
 
 def verdicts(systems: dict[str, dict[str, Figures]]) -> list[str]:
-    """A line per system: which targets the plan misses, and where it is worse than plain commands.
+    """Per system: which targets the plan misses, and where it is worse or better than others.
 
-    Jerk is left out: the slower horn has less of it because it does not get anywhere. A difference
-    of 1 ms, or of 0.005 in r, is none.
+    A difference counts where its 95 % interval over resampled clips (``motion_sums``) leaves out 0
+    and where it can be seen: 1 ms, or 0.005 in r, cannot. Jerk is left out: the slower horn has
+    less of it because it does not get anywhere.
     """
     lines = []
     for title, rows in systems.items():
         if "plan" not in rows:
             continue
-        ours = rows["plan"]
-        missed = [told for told, reached in TARGETS if not reached(ours)]
-        worse = [
-            f"{told} ({value(ours):.3g} against {value(rows[way]):.3g} of {way})"
-            for told, value, sign, same in COMPARED
-            for way in rows
-            if way != "plan" and sign * (value(rows[way]) - value(ours)) > same + 1e-9
-        ]
+        missed = [told for told, reached in TARGETS if not reached(rows["plan"])]
         lines.append(f"{title}: misses {', '.join(missed) or 'no target'}")
-        lines.append(f"    worse in {', '.join(worse) or 'nothing'}")
+        for way in rows:
+            if way != "plan":
+                lines += _against(way, rows["plan"].sums, rows[way].sums)
     return lines
+
+
+def _against(way: str, ours: Sums, other: Sums) -> list[str]:
+    found: dict[str, list[str]] = {"worse": [], "better": [], "in doubt": []}
+    for told, name, sign, same in COMPARED:
+        point, low, high = difference(ours, other, name)
+        if not np.isfinite(point):
+            continue
+        sure, seen = low > 0 or high < 0, abs(point) > same + 1e-9
+        kind = "worse" if sign * point < 0 else "better"
+        if sure and seen:
+            found[kind].append(f"{told} {point:+.3g} ({low:+.3g} to {high:+.3g})")
+        elif kind == "worse":
+            found["in doubt"].append(f"{told} {point:+.2g} ({low:+.2g} to {high:+.2g})")
+    lines = [f"    against {way}: worse in {', '.join(found['worse']) or 'nothing'}"]
+    lines += [f"      better in {', '.join(found['better'])}"] if found["better"] else []
+    doubt = found["in doubt"]
+    return lines + ([f"      no worse beyond doubt: {', '.join(doubt)}"] if doubt else [])
 
 
 LEGEND = """\
