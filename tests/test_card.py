@@ -173,8 +173,6 @@ def test_an_unknown_axis(bundle: Path) -> None:
 
 
 def test_channels_stand_beside_the_axes(bundle: Path) -> None:
-    edit(bundle, "mouthUpperUpLeft", "mouthClosure")
-    edit(bundle, "mouthUpperUpRight", "speech")
     assert Card.load(bundle).axes[-2:] == CHANNELS == ("mouthClosure", "speech")
 
 

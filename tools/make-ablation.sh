@@ -9,7 +9,7 @@ tools="nice $python -m lipsync_tools.cli"
 out=$runs/ablation
 mkdir -p "$out"
 common="--phones $runs/phones.json --cache $runs/cache --threads 1 --recipe tools/recipes/mouth.yaml"
-steps=1000
+steps=400
 bare="phone_weight=0 channel_weight=0 recorded_share=0"
 plain="$bare warp=1 tempo=1 tilt_db=0 ripple_db=0 noise_share=0 echo_share=0 rest_share=0.05"
 plain="$plain wire_share=0"
@@ -37,7 +37,7 @@ fold() { # every step of the recipe on one fold
     train copies "$1" --no-synthetic --set steps=$steps $bare
     train trunk "$1" $voices --no-synthetic --set steps=$steps
     train synthetic "$1" $voices --set steps=$steps
-    train taught "$1" $voices --teacher "$out/synthetic-$1" --set steps=$steps
+    train taught "$1" $voices --teacher "$runs/$1-teacher" --set steps=$steps
 }
 fold a &
 first=$!
