@@ -22,8 +22,9 @@ from lipsync_edge.model.card import CARD_FILE, Card, State, Tensor
 from lipsync_edge.model.quantize import Quantization
 
 RUNTIMES = ("ai_edge_litert", "tflite_runtime")
-# ai_edge_litert and tflite_runtime round differently; the states carry it on. Seen: 4 LSB at most.
-GOLDEN_TOLERANCE_LSB = 8
+# ai_edge_litert and tflite_runtime round differently; the states carry it on. Seen: 10 of 256 steps
+# at most, where closure and speech are steep. A wrong kernel is off by 48 in the mean.
+GOLDEN_TOLERANCE_LSB = 16
 
 
 def bundles_folder() -> Path:
