@@ -27,6 +27,7 @@ from lipsync_tools.targets import frame_times, learn_ranges
 from lipsync_tools.truth import Truth, film_truth
 
 Array = NDArray[np.float64]
+FIT = " (to fit)"
 SEX = {"s1": "m", "s2": "m", "s3": "m", "s4": "f", "s5": "m", "s31": "f"}
 
 
@@ -57,6 +58,22 @@ class Films:
             truths[speaker] = [film_truth(clip, ranges, times[key(clip)]) for clip in own]
         return cls(clips, truths)
 
+    def fitted(self, learned: set[str], others: Films | None) -> Films:
+        """The same films with speakers to fit maps and thresholds on: those of ``learned`` that
+        are here or in ``others``; where there are none, every other clip of the judged ones."""
+        if others:
+            add = {s: clips for s, clips in others.clips.items() if s in learned}
+            truths = {s: others.truths[s] for s in add}
+            return Films({**add, **self.clips}, {**truths, **self.truths})
+        if learned & set(self.clips):
+            return self
+        made = Films({}, {})
+        for speaker, clips in self.clips.items():
+            for name, part in ((speaker + FIT, slice(0, None, 2)), (speaker, slice(1, None, 2))):
+                made.clips[name] = clips[part]
+                made.truths[name] = self.truths[speaker][part]
+        return made
+
 
 @dataclass
 class Fold:
@@ -69,12 +86,14 @@ class Fold:
 
 def fold_of(bundle: Bundle, films: Films) -> Fold:
     """Who is judged. Where nobody is known or nobody is new, it says so."""
+    fit = [s for s in films.clips if s.endswith(FIT)]
     known = [s for s in films.clips if s in bundle.learned]
-    new = [s for s in films.clips if s not in bundle.learned]
+    new = [s for s in films.clips if s not in bundle.learned and s not in fit]
     if not new:
         return Fold(known, known, "SEEN: these speakers were learned from")
     if not known:
-        return Fold(new, new, "map and thresholds fitted on the judged speakers themselves")
+        told = "map and thresholds fitted on every other clip of the same speakers"
+        return Fold(fit or new, new, told)
     return Fold(known, new)
 
 

@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is judged; all: the first four")  # fmt: skip
     add("--data", "--set", dest="data", type=Path, help="films: a set, or a folder with grid/; "
         "without it the figures in the bundles' cards are printed")  # fmt: skip
+    add("--fit", type=Path, metavar="SET", help="films of speakers that the bundles learned from: "
+        "map and thresholds are fitted on them; default: those in --data")  # fmt: skip
     add("--clips", type=int, help="clips per speaker; default 60, for motion 10")
     add("--baselines", default=",".join(LIGHT), help="of the film: all, none, or some of "
         f"{', '.join((*LIGHT, *PEERS))}")  # fmt: skip
@@ -81,7 +83,9 @@ def _judge(a: argparse.Namespace, folders: list[Path]) -> dict[str, Any]:
         return report
     from lipsync_tools.evaluate import Films, film_stage
 
-    films = Films.read(a.data, a.phones, a.clips or 60)
+    learned = set().union(*(bundle.learned for bundle in bundles))
+    others = Films.read(a.fit, a.phones, a.clips or 60) if a.fit else None
+    films = Films.read(a.data, a.phones, a.clips or 60).fitted(learned, others)
     if "film" in stages:
         report["film"] = film_stage(bundles, films, _baselines(a.baselines), Path(".cache/peers"))
     if "noise" in stages:

@@ -36,7 +36,9 @@ def write_page(out: Path, report: dict[str, Any], a: Any, folders: Sequence[Path
             parts.append(f"<h2>{title}</h2><pre>{html.escape(table(report[key]))}</pre>")
     if a.data:
         parts.append(f"<h2>The worst {WORST} clips, and the best</h2>")
-        films = Films.read(a.data, a.phones, a.clips or 60)
+        learned = set().union(*(Bundle(folder).learned for folder in folders))
+        others = Films.read(a.fit, a.phones, a.clips or 60) if a.fit else None
+        films = Films.read(a.data, a.phones, a.clips or 60).fitted(learned, others)
         parts += [f'<p>{html.escape(told)}</p><img src="data:image/png;base64,{image}">'
                   for told, image in _curves(films, folders)]  # fmt: skip
     text = f'<!doctype html><meta charset="utf-8"><title>Evaluation</title><style>{STYLE}</style>'
