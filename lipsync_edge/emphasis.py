@@ -30,7 +30,7 @@ PRESS: Mapping[str, float] = {
 }
 ROUND: Mapping[str, float] = {"mouthPucker": 1.0, "mouthFunnel": 0.8}
 
-CLOSURE_WEIGHT = 30.0
+CLOSURE_WEIGHT = 20.0
 ROUND_WEIGHT = 4.0
 LOOSE_WEIGHT = 0.3
 WINDOW_S = 0.15

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lipsync_edge.emphasis import Emphasis
+from lipsync_edge.emphasis import GAP, ROUND, Emphasis
 from lipsync_edge.options import PersonalityOptions
 from lipsync_edge.personality import Personality
-from lipsync_edge.planner import SMOOTHNESS, Planner
+from lipsync_edge.planner import SMOOTHNESS, Planner, reach
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.timeline import Timeline
 
@@ -41,6 +41,10 @@ TRUST_S = 0.015
 """The weight of an extrapolated pose falls to a third within this time: a plan must not brake for
 what nobody knows."""
 LEAST_TRUST = 0.001
+HALF_SYLLABLE_S = 0.1
+"""Mouths open and shut 4 to 8 times a second; a jaw need not be faster than this for one way."""
+
+OPENING = GAP.keys() - ROUND.keys()
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,7 @@ class _Look:
             dead_band=rig.dead_band_us / self._travel_us,
             smoothness=SMOOTHNESS * personality.options.smoothing,
         )
+        self._opening = self._openings(axes)
         # The command of tick k is what the horn shows then and one lag later.
         first_s = rig.lag_s + spec.lead_s - spec.trail_s
         self._need = float(first_s.max()) * rate_hz
@@ -147,6 +152,23 @@ class _Look:
         """Pulse widths as shares of the servos' travel, 0..1."""
         return np.asarray((widths_us - self._rig.min_us) / self._travel_us)
 
+    def _openings(self, axes: tuple[str, ...]) -> Array:
+        """Factors (n_axes,): a mouth whose jaw is too slow to shut in time opens less far.
+
+        The jaw must be shut again within the time that it can look ahead, or that a mouth leaves
+        it, since a closure may come then. The lips keep step with it.
+        """
+        gains, plan = np.ones(len(axes)), self.planner
+        if "jawOpen" not in axes:
+            return gains
+        ahead_s = np.maximum(self._spec.horizon_s - self._rig.lag_s, HALF_SYLLABLE_S)
+        way = reach(plan.slew, plan.accel, ahead_s / self._spec.tick_s)
+        used = np.abs(self._rig.matrix[:, axes.index("jawOpen")])
+        range_ = np.abs(self._rig.ends_us[0]) / self._travel_us * np.minimum(used, 1.0)
+        jaw = np.minimum(1.0, way / np.maximum(range_, 1e-9)).min(initial=1.0)
+        gains[[axis in OPENING for axis in axes]] = jaw
+        return gains
+
     def step(self, heard: float, timeline: Timeline) -> Step:
         poses, trust, starved = self._poses(heard, timeline)
         pose_now = poses[0]
@@ -157,7 +179,7 @@ class _Look:
         closures = self._emphasis.closures(poses, GRID_S)
         weights = self._emphasis.weights(poses, closures, GRID_S) * trust[:, None]
         shut = self._emphasis.shut(poses, closures, self._personality.options.clear)
-        targets = self.shares(self._rig.widths_grid(shut))
+        targets = self.shares(self._rig.widths_grid(shut * self._opening))
         at = self.planner.step(*self._ticks(targets, weights))
         widths = self._rig.min_us + at * self._travel_us
         return Step(np.clip(widths, self._rig.min_us, self._rig.max_us), pose_now, starved)
@@ -193,22 +215,12 @@ class _Look:
     def _ticks(self, targets: Array, weights: Array) -> tuple[Array, Array]:
         """Targets and weights on the grid (m, n_servos) to those of the ticks (n_servos, ahead).
 
-        A tick stands for the time half-way to its neighbours; within it, what weighs more counts
-        more, so that a short closure between two ticks is not lost.
+        Between two poses, what weighs more counts more.
         """
         product = targets * weights
-        if self._spec.tick_s > 1.5 * GRID_S:
-            product, weights = _blurred(product), _blurred(weights)
         below, part, servo = self._below, self._part, self._servo
         both = [
             v[below, servo] + part * (v[below + 1, servo] - v[below, servo])
             for v in (product, weights)
         ]
         return (both[0] / both[1]).T, both[1].T
-
-
-def _blurred(values: Array) -> Array:
-    """A quarter, a half, a quarter of three neighbouring rows."""
-    out = values.copy()
-    out[1:-1] = 0.5 * values[1:-1] + 0.25 * (values[:-2] + values[2:])
-    return out

@@ -121,7 +121,7 @@ class MotionOptions:
         choices=("plan", "lag", "straight"),
     )
     lead_ms: float = option(
-        5.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
+        3.0, "planner plan only: how much the mouth shall lead the sound", "ms", 0, 45
     )
     predict_ms: float = option(
         30.0,

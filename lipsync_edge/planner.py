@@ -31,7 +31,8 @@ LEAST_WEIGHT = 0.01
 """With more penalty, or targets that pull less, ten rounds a tick may stay short of a target."""
 RELAXATION = 1.6
 SMOOTHNESS = 0.1
-NO_REASON = 0.25
+STOP_WITHIN = 0.5
+NO_REASON = 0.5
 """A target of less weight, such as a mere guess, is no reason to leave rest."""
 
 
@@ -110,10 +111,14 @@ class Planner:
         return first
 
     def _is_quiet(self, targets: Array, first: Array) -> NDArray[np.bool_]:
-        """Where nothing worth a move lies ahead, and what moves may come to a stop at once."""
-        near = (np.abs(targets - self.at[:, None]) <= self.dead_band[:, None]).all(axis=1)
+        """Where nothing worth a move lies ahead, and what moves may come to a stop at once.
+
+        What moves goes on to ``STOP_WITHIN`` of the dead band, so that slow moves are no stairs.
+        """
+        band = np.where(self.speed != 0.0, STOP_WITHIN * self.dead_band, self.dead_band)
+        near = (np.abs(targets - self.at[:, None]) <= band[:, None]).all(axis=1)
         slow = np.abs(self.speed) <= np.minimum(self.accel, self.dead_band)
-        settled = np.abs(first - self.at) <= self.dead_band
+        settled = np.abs(first - self.at) <= band
         quiet: NDArray[np.bool_] = near & slow & settled
         return quiet
 
@@ -141,6 +146,13 @@ class Planner:
         ones = np.ones((n, self.ahead))
         reach = np.hstack([self.slew[:, None] * ones, self.accel[:, None] * ones])
         return np.hstack([0.0 * ones, -reach]), np.hstack([ones, reach])
+
+
+def reach(slew: Array, accel: Array, ticks: Array) -> Array:
+    """How far a servo comes from rest within ``ticks``, all (n,), when it need not stop there."""
+    until_full = np.minimum(slew / accel, ticks)
+    way: Array = accel * until_full**2 / 2 + slew * (ticks - until_full)
+    return way
 
 
 def _matrices(k: int) -> tuple[Array, Array]:

@@ -110,6 +110,26 @@ def test_a_slow_jaw_makes_short_closures_that_plain_commands_lose() -> None:
         assert planned.mean() < 0.6 * gaps_in_closures(Mouth(other, "jaw"), closed=5).mean()
 
 
+@pytest.mark.parametrize(
+    ("preset", "horizon_s", "share"),
+    [("mg90s", 0.16, 1.0), ("jaw", 0.16, 0.475), ("jaw", 0.0, 0.475), ("jaw", 0.25, 0.99)],
+)
+def test_a_jaw_opens_as_far_as_it_can_shut_again_in_what_it_sees(
+    preset: str, horizon_s: float, share: float
+) -> None:
+    """The slow jaw: 633.3 us / 0.17 s less 3 / 9.4 is 2537 us/s after a ramp of 50 ms, so within
+    100 ms it goes 2537 * (0.1 - 0.025) = 190 of its 400 us; within 250 - 69 ms it goes 396."""
+    rig = Mouth("plan", preset).rig
+    spec = MotionSpec(planner="plan", tick_s=TICK_S, horizon_s=horizon_s)
+    motion = Motion(rig, RATE_HZ, spec, LIPS)
+    timeline = Timeline(TimelineSpec(len(LIPS), HOP_S * RATE_HZ, 1e9, 1.0))
+    for k in range(200):
+        timeline.put(k * HOP_S * RATE_HZ, np.array([1.0, 0.0, 0.0, 0.0]))
+    for tick in range(60):
+        sent = motion.step(tick * TICK_S * RATE_HZ, timeline).widths_us
+    assert (sent[0] - 1400) / 400 == pytest.approx(share, abs=0.01)
+
+
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=25, deadline=None)
 @given(
