@@ -36,6 +36,8 @@ LOOSE_WEIGHT = 0.3
 WINDOW_S = 0.15
 OPEN_BEFORE = 0.12
 """A mouth that was not opened this far within the window has no closure to make: it rests."""
+DOUBT, SURE = 0.4, 0.8
+"""A model's closure channel below the one counts as none, above the other as a whole one."""
 
 
 class Emphasis:
@@ -68,8 +70,13 @@ class Emphasis:
         pressed = np.clip((poses @ self._press - 0.15) / 0.2, 0.0, 1.0) * (gap < 0.2)
         closed = np.maximum(closed, pressed)
         if self._closure is not None:
-            closed = np.maximum(closed, np.clip(poses[:, self._closure], 0.0, 1.0))
+            closed = np.maximum(closed, self._told(poses))
         return np.asarray(closed)
+
+    def _told(self, poses: Array) -> Array:
+        """How sure the model's own channel is of a closure, 0..1, (m,)."""
+        likely: Array = np.clip((poses[:, self._closure] - DOUBT) / (SURE - DOUBT), 0.0, 1.0)
+        return likely
 
     def weights(self, poses: Array, closures: Array, step_s: float) -> Array:
         """What each sample counts for each servo, (m, n_servos), 1 = an ordinary one."""
@@ -91,7 +98,7 @@ class Emphasis:
         gap = self.gap(poses)
         share = np.clip((0.1 * clear - gap) / (0.06 * clear), 0.0, 1.0) * closures
         if self._closure is not None:
-            share = np.maximum(share, np.clip(clear * poses[:, self._closure], 0.0, 1.0))
+            share = np.maximum(share, np.minimum(clear * self._told(poses), 1.0))
         out = poses.copy()
         if self._close is not None:
             out[:, self._close] += share * gap

@@ -37,7 +37,7 @@ LEAST_AHEAD = 4
 PREDICT_FADE_S = 0.04
 PREDICT_FROM_S = 0.02
 PREDICT_MOST_S = 0.06
-TRUST_S = 0.015
+TRUST_S = 0.04
 """The weight of an extrapolated pose falls to a third within this time: a plan must not brake for
 what nobody knows."""
 LEAST_TRUST = 0.001
@@ -215,12 +215,21 @@ class _Look:
     def _ticks(self, targets: Array, weights: Array) -> tuple[Array, Array]:
         """Targets and weights on the grid (m, n_servos) to those of the ticks (n_servos, ahead).
 
-        Between two poses, what weighs more counts more.
+        A tick stands for the time half-way to its neighbours. Targets are averaged as they are, not
+        by their weights: a closure that pulled at its neighbours would begin early and end late.
         """
-        product = targets * weights
+        if self._spec.tick_s > 1.5 * GRID_S:
+            targets, weights = _blurred(targets), _blurred(weights)
         below, part, servo = self._below, self._part, self._servo
-        both = [
+        of_tick, weight = [
             v[below, servo] + part * (v[below + 1, servo] - v[below, servo])
-            for v in (product, weights)
+            for v in (targets, weights)
         ]
-        return (both[0] / both[1]).T, both[1].T
+        return of_tick.T, weight.T
+
+
+def _blurred(values: Array) -> Array:
+    """A quarter, a half, a quarter of three neighbouring rows."""
+    out = values.copy()
+    out[1:-1] = 0.5 * values[1:-1] + 0.25 * (values[:-2] + values[2:])
+    return out

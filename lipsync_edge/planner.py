@@ -30,7 +30,7 @@ PENALTY = 1.5
 LEAST_WEIGHT = 0.01
 """With more penalty, or targets that pull less, ten rounds a tick may stay short of a target."""
 RELAXATION = 1.6
-SMOOTHNESS = 0.1
+SMOOTHNESS = 0.03
 STOP_WITHIN = 0.5
 NO_REASON = 0.5
 """A target of less weight, such as a mere guess, is no reason to leave rest."""

@@ -215,6 +215,17 @@ def test_what_counts_as_a_closure() -> None:
     assert emphasis.closures(over_open_jaw, HOP_S)[44:48].min() > 0.9
 
 
+def test_a_models_own_word_for_a_closure_counts_once_it_is_likely() -> None:
+    emphasis = Emphasis((*LIPS, "mouthClosure"), np.eye(5))
+    poses = np.zeros((5, 5))
+    poses[:, 0], poses[:, 4] = 0.3, (0.0, 0.4, 0.6, 0.8, 1.0)
+    closures = emphasis.closures(poses, HOP_S)
+    assert closures == pytest.approx([0, 0, 0.5, 1, 1])
+    shut = emphasis.gap(emphasis.shut(poses, closures, 1.0))
+    assert shut == pytest.approx([0.3, 0.3, 0.15, 0, 0])
+    assert (np.diff(emphasis.weights(poses, closures, HOP_S)[1:4, 0]) > 0).all()
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("absurd", [np.nan, np.inf, -np.inf, 1e308, -1e308])
 def test_absurd_poses_give_sane_weights_and_targets(absurd: float) -> None:
