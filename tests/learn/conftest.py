@@ -15,3 +15,10 @@ def data() -> Path:
     if not (folder / "grid/tracks").is_dir():
         pytest.skip(f"no filmed speakers at {folder}: set LIPSYNC_DATA (docs/learning.md)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _no_orchestra(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Playing twenty minutes of music takes a minute: only the tests of the rest hear it."""
+    if "evaluate" not in request.module.__name__:
+        monkeypatch.setattr("lipsync_tools.orchestra.is_there", lambda: False)
