@@ -319,7 +319,7 @@ def verdicts(systems: dict[str, dict[str, Figures]]) -> list[str]:
 
 
 def _against(way: str, ours: Sums, other: Sums) -> list[str]:
-    found: dict[str, list[str]] = {"worse": [], "better": [], "in doubt": []}
+    found: dict[str, list[str]] = {"worse": [], "better": [], "unseen": [], "chance": []}
     for told, name, sign, same in COMPARED:
         point, low, high = difference(ours, other, name)
         if not np.isfinite(point):
@@ -328,12 +328,18 @@ def _against(way: str, ours: Sums, other: Sums) -> list[str]:
         kind = "worse" if sign * point < 0 else "better"
         if sure and seen:
             found[kind].append(f"{told} {point:+.3g} ({low:+.3g} to {high:+.3g})")
-        elif kind == "worse":
-            found["in doubt"].append(f"{told} {point:+.2g} ({low:+.2g} to {high:+.2g})")
+        elif kind == "worse" and point:
+            found["unseen" if sure else "chance"].append(
+                f"{told} {point:+.2g} ({low:+.2g} to {high:+.2g})"
+            )
     lines = [f"    against {way}: worse in {', '.join(found['worse']) or 'nothing'}"]
-    lines += [f"      better in {', '.join(found['better'])}"] if found["better"] else []
-    doubt = found["in doubt"]
-    return lines + ([f"      no worse beyond doubt: {', '.join(doubt)}"] if doubt else [])
+    for name, title in (
+        ("better", "better in"),
+        ("unseen", "worse by less than anybody sees in"),
+        ("chance", "worse by what may be chance in"),
+    ):
+        lines += [f"      {title} {', '.join(found[name])}"] if found[name] else []
+    return lines
 
 
 LEGEND = """\
