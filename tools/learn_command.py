@@ -82,7 +82,8 @@ def _extract(a: argparse.Namespace, out: Path) -> None:
             "--consent": a.consent, "--speaker": a.speaker}  # fmt: skip
     for option, value in told.items():
         words += [option, str(value)] if value else []
-    done = subprocess.run(words, check=False, stdout=sys.stderr)
+    done = subprocess.run(words, check=False, stdout=subprocess.PIPE, text=True)
+    print(done.stdout, file=sys.stderr)  # our own output may be JSON
     if done.returncode == 130:
         raise KeyboardInterrupt
     if done.returncode:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lipsync_edge.errors import UsageError
+from lipsync_edge.errors import LipsyncError, UsageError
 from lipsync_edge.model.card import Card
 from lipsync_tools import learn_command
 from lipsync_tools.cli import main
+from lipsync_tools.grid import read_clips
 
 ARGUMENTS = ["--licence", "CC-BY-4.0", "--from", "GRID", "--speaker", "s1", "--steps", "20"]
 
@@ -39,8 +40,12 @@ def test_from_films_to_a_bundle(
     assert card.training["started_from"] == "mouth"
 
 
-def test_too_few_clips_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=r"5 are the least|no sources|no record|empty|nothing"):
+def test_too_few_clips_are_refused(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clips = read_clips(data, "s3", limit=4)
+    monkeypatch.setattr("lipsync_tools.shards.read_set", lambda folder: clips)
+    with pytest.raises(LipsyncError, match="4 clips are left.*5 are the least"):
         learn_command._split(tmp_path)
 
 
