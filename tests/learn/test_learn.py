@@ -45,7 +45,7 @@ def test_too_few_clips_are_refused(
 ) -> None:
     clips = read_clips(data, "s3", limit=4)
     monkeypatch.setattr("lipsync_tools.shards.read_set", lambda folder: clips)
-    with pytest.raises(LipsyncError, match="4 clips are left.*5 are the least"):
+    with pytest.raises(LipsyncError, match=r"4 clips are left.*5 are the least"):
         learn_command._split(tmp_path)
 
 
