@@ -9,6 +9,7 @@ from lipsync_edge.features import FeatureSpec
 from lipsync_tools.evaluate import Decision, _logistic, at_100hz, pitches_hz
 from lipsync_tools.evaluate_command import plain
 from lipsync_tools.evaluate_text import language_table, noise_table
+from lipsync_tools.peers import held
 from lipsync_tools.robustness import at_snr, changes
 from lipsync_tools.systems import System, envelope, mel_window
 
@@ -96,3 +97,15 @@ def test_tables_and_json() -> None:
     told = language_table({"languages": {"it": row}, "worst": "it", "worst_over_english": 0.95})
     assert "never learned" in told
     assert "worst: it, 0.95" in told
+
+
+def test_peers_hold_what_they_said_last() -> None:
+    said = np.array([[0.1, 1.0, 0.0], [0.5, 0.0, 1.0]])
+    shown = held(said, np.array([0.0, 0.1, 0.49, 0.5, 9.0]))
+    assert shown.tolist() == [[0, 0], [1, 0], [1, 0], [0, 1], [0, 1]]
+
+
+def test_a_closure_can_be_told_without_the_channel() -> None:
+    decision = Decision(np.array([-1.0, 2.0, 1.0]), np.array([[1.0], [0.0], [0.0]]), None)
+    outputs = np.array([[0.0, 0.9], [0.5, 0.9]])
+    assert decision.score(outputs) == pytest.approx([1.0, -4.0])

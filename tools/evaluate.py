@@ -8,7 +8,7 @@ name, with the map and the thresholds from those that it names.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,14 +108,17 @@ class Judgement:
 
 
 def judge_fold(system: System, fold: Fold, films: Films, spec: Any) -> Judgement:
-    """Choose the delay and fit the map on the speakers to learn from; run on all."""
+    """Choose the delay (where the opening's r over whole clips and inside speech is best) and fit
+    the map on the speakers to learn from; run on all."""
+    system = replace(system)  # another fold may choose another delay; what it said is shared
     learned = [clip for s in fold.learned for clip in films.clips[s]]
-    best = -2.0
+    best, chosen = -np.inf, system.lags[0]
     for lag in system.lags:
         system.lag = lag
         prepared = prepare(system, learned, spec)
         linear = fit_map(prepared)
-        r = correlations(prepared, linear)["whole"][0]
+        found = correlations(prepared, linear)
+        r = float(np.nan_to_num(found["whole"][0] + found["speech"][0], nan=-9.0))
         if r > best:
             best, chosen, best_map = r, lag, linear
     system.lag = chosen
@@ -229,20 +232,26 @@ def pitches_hz(samples: NDArray[np.float32], rate_hz: int = 16000) -> list[float
 
 @dataclass
 class Decision:
-    """A closure: ``weights`` . (opening mapped, closure probability, 1) > 0."""
+    """A closure: ``weights`` . (opening mapped, closure probability, 1) > 0; without the channel
+    the opening decides alone."""
 
     weights: Array
     linear: Array
-    channel: int
+    channel: int | None
 
     def score(self, outputs: Array) -> Array:
         """Score (n,) of outputs (n, k): positive where the lips are taken to be shut."""
         opening = np.append(outputs, np.ones((len(outputs), 1)), axis=1) @ self.linear[:, 0]
-        stacked = np.stack([10 * opening, outputs[:, self.channel], np.ones(len(outputs))], axis=1)
-        return np.asarray(stacked @ self.weights)
+        stacked = [10 * opening, likely(outputs, self.channel), np.ones(len(outputs))]
+        return np.asarray(np.stack(stacked, axis=1) @ self.weights)
 
 
-def decide(judgement: Judgement, channel: int) -> Decision:
+def likely(outputs: Array, channel: int | None) -> Array:
+    """The channel's probability of a closure (n,); zeros where there is no channel."""
+    return np.zeros(len(outputs)) if channel is None else outputs[:, channel]
+
+
+def decide(judgement: Judgement, channel: int | None) -> Decision:
     """The logistic regression that tells closures from open vowels on the speakers to learn from,
     and where the two are best told apart (Youden's J)."""
     empty = Decision(np.array([-1.0, 1.0, 0.0]), judgement.linear, channel)
@@ -259,17 +268,18 @@ def decide(judgement: Judgement, channel: int) -> Decision:
     return decision
 
 
-def _events(clips: Sequence[SeenClip], linear: Array, channel: int) -> tuple[Array, Array]:
+def _events(clips: Sequence[SeenClip], linear: Array, channel: int | None) -> tuple[Array, Array]:
     """(opening, probability) at the lowest opening of closures, and in open vowels."""
     out: tuple[list[list[float]], list[list[float]]] = ([], [])
     for c in clips:
         opening = np.append(c.seen, np.ones((len(c.seen), 1)), axis=1) @ linear[:, 0]
+        closed = likely(c.seen, channel)
         middles = [m.inside(span) for span in c.truth.opens]
         kinds = ((out[0], c.truth.closures, m.NEAR_S), (out[1], middles, 0.0))
         for found, spans, near in kinds:
             for span in spans:
                 at = m.window(len(opening), span, near)
-                found.append([10 * float(opening[at].min()), float(c.seen[at, channel].max())])
+                found.append([10 * float(opening[at].min()), float(closed[at].max())])
     return np.array(out[0]).reshape(-1, 2), np.array(out[1]).reshape(-1, 2)
 
 
@@ -297,12 +307,18 @@ def _scores(decision: Decision, clips: Sequence[SeenClip], kind: str) -> list[fl
 def _with_channel(bundles: Sequence[Bundle], judgements: Sequence[Judgement]) -> dict[str, float]:
     hits: list[float] = []
     false: list[float] = []
+    short: list[bool] = []
     for bundle, j in zip(bundles, judgements, strict=True):
-        decision = decide(j, bundle.closure or 0)
+        decision = decide(j, bundle.closure)
         clips = [c for s in j.fold.held_out for c in j.seen[s]]
         hits += _scores(decision, clips, "closures")
         false += _scores(decision, clips, "opens")
-    return {"closure_recall": _share(hits), "closure_false": _share(false)}
+        short += [b - a <= m.SHORT_S + 1e-9 for c in clips for a, b in c.truth.closures]
+    return {
+        "closure_recall": _share(hits),
+        "closure_recall_short": _share(np.array(hits)[np.array(short, bool)].tolist()),
+        "closure_false": _share(false),
+    }
 
 
 def _share(scores: Sequence[float]) -> float:
@@ -315,11 +331,12 @@ def _rest(bundles: Sequence[Bundle], folds: Sequence[Fold], films: Films) -> dic
     ours: list[Array] = []
     filmed: list[Array] = []
     for bundle, fold in zip(bundles, folds, strict=True):
-        robot, jaw = Bundle(bundle.card.path, rests=True), bundle.column("jawOpen")
+        jaw = bundle.column("jawOpen") or 0
         for s in fold.held_out:
             for clip, truth in zip(films.clips[s], films.truths[s], strict=True):
-                shown = at_100hz(robot(clip.samples), len(truth.opening), bundle.spec)
-                ours.append(shown[~truth.speaking, jaw or 0])
+                rested = bundle.both(clip.samples)[1]
+                shown = at_100hz(rested, len(truth.opening), bundle.spec)
+                ours.append(shown[~truth.speaking, jaw])
                 filmed.append(truth.opening[~truth.speaking])
     return {
         "model": float((np.concatenate(ours) > 0.1).mean()),

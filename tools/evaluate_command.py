@@ -78,7 +78,7 @@ def _judge(a: argparse.Namespace, folders: list[Path]) -> dict[str, Any]:
     if "rest" in stages:
         from lipsync_tools.robustness import rest_stage
 
-        report["rest"] = rest_stage(bundles[-1], a.rest_sounds)
+        report["rest"] = rest_stage(bundles, a.rest_sounds)
     if stages == ("rest",):
         return report
     from lipsync_tools.evaluate import Films, film_stage

@@ -50,6 +50,11 @@ def film_table(film: dict[str, Any]) -> str:
     for name, why in film["missing"].items():
         lines.append(f"{name:<24}could not run: {why}")
     ours = film["systems"]["model"]
+    lines.append("\nr of the inner opening, whole clips and inside speech, by speaker:")
+    lines.append(" " * 24 + "".join(f"{speaker:>14}" for speaker in ours["by_speaker"]))
+    for name, row in film["systems"].items():
+        pairs = [f"{f['whole'][0]:8.2f}{f['speech'][0]:6.2f}" for f in row["by_speaker"].values()]
+        lines.append(f"{name:<24}{''.join(pairs)}")
     lines.append("")
     for speaker, found in ours["by_speaker"].items():
         lines.append(
@@ -63,9 +68,10 @@ def film_table(film: dict[str, Any]) -> str:
     if "with_channel" in ours:
         both = ours["with_channel"]
         recall, false = _percent(both["closure_recall"]), _percent(both["closure_false"])
+        short = _percent(both.get("closure_recall_short"))
         lines.append(
-            f"  closures by opening and mouthClosure together: recall {recall} %, false {false} % "
-            f"of {ours['n_closures']} and {ours['n_opens']}"
+            f"  closures by opening and mouthClosure together: recall {recall} %, short {short} %, "
+            f"false {false} % of {ours['n_closures']}, {ours['n_short']} and {ours['n_opens']}"
         )
     lines.append(
         f"  closures: onset {ours['onset_ms']:+.0f} ms, release {ours['release_ms']:+.0f} ms "

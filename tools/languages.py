@@ -36,7 +36,7 @@ def language_stage(
     judges = []
     for bundle in bundles:
         j = judge_fold(System("model", bundle), fold_of(bundle, films), films, bundle.spec)
-        judges.append((bundle, decide(j, bundle.closure or 0)))
+        judges.append((bundle, decide(j, bundle.closure)))
     wanted = {ENGLISH: "en_US", **KEPT_ASIDE, **{k: LEARNED[k] for k in ALSO}}
     espeak, found = Espeak(), {}
     bar = tqdm(wanted.items(), "languages", disable=not sys.stderr.isatty(), leave=False)

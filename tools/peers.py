@@ -52,10 +52,15 @@ def peer(
             part.replace(kept)
         said = np.load(kept)
         n = 1 + (len(samples) - spec.frame_length) // spec.hop_length
-        times_s = frame_times(n, spec)
-        return np.stack([np.interp(times_s, said[:, 0], c) for c in said[:, 1:].T], axis=1)
+        return held(said, frame_times(n, spec))
 
     return run
+
+
+def held(said: NDArray[np.float64], times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (time, values) of what was said, in order, at ``times_s`` (n,): the last one counts."""
+    at = np.searchsorted(said[:, 0], times_s, side="right") - 1
+    return np.where(at[:, None] < 0, 0.0, said[np.maximum(at, 0), 1:])
 
 
 def _ask(

@@ -63,32 +63,34 @@ def changes(voices: Sequence[Samples]) -> Iterator[tuple[str, Change]]:
 
 def noise_stage(bundles: Sequence[Bundle], films: Films, most: int = 8) -> dict[str, Any]:
     """r, closure recall and false closures under each change, maps and thresholds from clean
-    sound of the speakers to learn from."""
+    sound of the speakers to learn from. ``most``: clips of each speaker; others babble."""
     judged = []
     for bundle in bundles:
-        fold = fold_of(bundle, films)
-        j = judge_fold(System("model", bundle), fold, films, bundle.spec)
-        judged.append((bundle, j, decide(j, bundle.closure) if bundle.closure else None))
-    voices = [c.samples for clips in films.clips.values() for c in clips[:3]]
+        j = judge_fold(System("model", bundle), fold_of(bundle, films), films, bundle.spec)
+        judged.append((bundle, j, decide(j, bundle.closure)))
+    held_out = {s for _, j, _ in judged for s in j.fold.held_out}
+    chosen = {s: set(_spread(len(films.clips[s]), most)) if s in held_out else set()
+              for s in films.clips}  # fmt: skip
+    idle = {s: [c.samples for k, c in enumerate(own) if k not in chosen[s]]
+            for s, own in films.clips.items()}  # fmt: skip
+    voices = [said for own in idle.values() for said in own[:3]]
     out: dict[str, Any] = {}
-    todo = list(changes(voices))
+    todo = list(changes(voices or [c.samples for own in films.clips.values() for c in own[:1]]))
     for name, change in tqdm(todo, "noise", disable=not sys.stderr.isatty(), leave=False):
         rng = np.random.default_rng(17)
         r, hits, false = [], [], []
         for bundle, j, decision in judged:
             for speaker in j.fold.held_out:
                 pairs = []
-                for clip, truth in list(
-                    zip(films.clips[speaker], films.truths[speaker], strict=True)
-                )[:most]:
+                for k in sorted(chosen[speaker]):
+                    clip, truth = films.clips[speaker][k], films.truths[speaker][k]
                     heard = bundle(change(clip.samples, rng))
                     seen = at_100hz(heard, len(truth.opening), bundle.spec)
                     shown = np.append(seen, np.ones((len(seen), 1)), axis=1) @ j.linear[:, 0]
                     pairs.append((low_pass(shown), low_pass(truth.opening)))
-                    if decision:
-                        score = decision.score(seen)
-                        hits += [_best(score, s, m.NEAR_S) > 0 for s in truth.closures]
-                        false += [_best(score, m.inside(s), 0.0) > 0 for s in truth.opens]
+                    score = decision.score(seen)
+                    hits += [_best(score, s, m.NEAR_S) > 0 for s in truth.closures]
+                    false += [_best(score, m.inside(s), 0.0) > 0 for s in truth.opens]
                 r.append(m.pearson(*zip(*pairs, strict=True)))
         out[name] = {
             "r": float(np.mean(r)),
@@ -96,6 +98,10 @@ def noise_stage(bundles: Sequence[Bundle], films: Films, most: int = 8) -> dict[
             "closure_false": float(np.mean(false)) if false else float("nan"),
         }
     return out
+
+
+def _spread(n: int, most: int) -> list[int]:
+    return [int(k) for k in np.linspace(0, n - 1, min(n, most))]
 
 
 def _best(score: NDArray[np.float64], span: m.Span, near_s: float) -> float:
@@ -118,19 +124,25 @@ def rest_sounds(files: Sequence[Path]) -> Iterator[tuple[str, Samples]]:
         yield path.stem, read_mono(path)[: 16000 * 120]
 
 
-def rest_stage(bundle: Bundle, files: Sequence[Path] = ()) -> dict[str, Any]:
+def rest_stage(bundles: Sequence[Bundle], files: Sequence[Path] = ()) -> dict[str, Any]:
     """Share of the time in which the jaw is open by over a tenth, as the robot shows it and before
-    its own rest; by kind, and over the ten minutes."""
-    robot = Bundle(bundle.card.path, rests=True)
-    jaw = bundle.column("jawOpen") or 0
+    its own rest; by kind, and over the ten minutes. Means over the bundles."""
     kinds: dict[str, Any] = {}
-    made = [0.0, 0.0, 0.0]
+    made: list[tuple[str, int]] = []
     given = {path.stem for path in files}
     for kind, sound in tqdm(rest_sounds(files), "rest", disable=not sys.stderr.isatty(),
                             leave=False):  # fmt: skip
-        raw, shown = (outputs[:, jaw] > OPEN for outputs in (bundle(sound), robot(sound)))
-        kinds[kind] = {"robot": float(shown.mean()), "model": float(raw.mean())}
+        shares = np.mean([_open_shares(bundle, sound) for bundle in bundles], axis=0)
+        kinds[kind] = {"robot": float(shares[1]), "model": float(shares[0])}
         if kind not in given:
-            made = [made[0] + shown.sum(), made[1] + raw.sum(), made[2] + len(raw)]
-    total = {"robot": made[0] / made[2], "model": made[1] / made[2], "minutes": made[2] / 6000}
-    return {"total": total, "kinds": kinds}
+            made.append((kind, len(sound)))
+    samples = sum(n for _, n in made)
+    total = {name: sum(kinds[kind][name] * n for kind, n in made) / samples
+             for name in ("robot", "model")}  # fmt: skip
+    return {"total": total | {"minutes": samples / soundscape.RATE_HZ / 60}, "kinds": kinds}
+
+
+def _open_shares(bundle: Bundle, sound: Samples) -> list[float]:
+    """Of the model, and of the robot."""
+    jaw = bundle.column("jawOpen") or 0
+    return [float((outputs[:, jaw] > OPEN).mean()) for outputs in bundle.both(sound)]

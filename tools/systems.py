@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,29 +27,34 @@ from lipsync_tools.spoken import mel_db_of
 
 Array = NDArray[np.float64]
 Samples = NDArray[np.float32]
-LAGS = (0, 2, 4, 6, 8, 10, 13, 16, 20, 25)
-"""Delays in frames of 10 ms that a baseline may choose from, on the speakers to learn from."""
+LAGS = (-25, -20, -16, -13, -10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10, 13, 16, 20, 25)
+"""Delays in frames of 10 ms that a baseline may choose from, on the speakers to learn from; less
+than 0: the mouth is put earlier, as a robot may that plays the sound later."""
 
 
 class Bundle:
     """An int8 bundle, run as the robot runs it, frame by frame; its delay is taken off."""
 
-    def __init__(self, folder: Path, rests: bool = False) -> None:
-        """``rests``: close the mouth where the model says that nobody speaks, as the robot does."""
+    def __init__(self, folder: Path) -> None:
         self.card = Card.load(folder)
         self.model = TfliteModel(self.card)
-        self.name, self.spec, self.rests = self.card.name, self.card.spec, rests
+        self.name, self.spec = self.card.name, self.card.spec
 
     def __call__(self, samples: Samples) -> Array:
-        delay, spec = self.model.delay_frames, self.spec
-        rest = Rest(self.model.axes, spec.hop_s)
+        return self._poses(samples)[self.model.delay_frames :]
+
+    def both(self, samples: Samples) -> tuple[Array, Array]:
+        """What the model says, and the same with the mouth closed where it says that nobody speaks,
+        as the robot closes it."""
+        poses, rest = self._poses(samples), Rest(self.model.axes, self.spec.hop_s)
+        rested = np.array([rest.step(pose) for pose in poses.astype(np.float32)], np.float64)
+        return poses[self.model.delay_frames :], rested[self.model.delay_frames :]
+
+    def _poses(self, samples: Samples) -> Array:
         self.model.reset()
-        silence = np.zeros(delay * spec.hop_length, np.float32)
-        rows = batch(np.concatenate([samples, silence]), spec)
-        poses = [self.model.step(row).copy() for row in rows]
-        if self.rests:
-            poses = [rest.step(pose) for pose in poses]
-        return np.array(poses, np.float64)[delay:]
+        silence = np.zeros(self.model.delay_frames * self.spec.hop_length, np.float32)
+        rows = batch(np.concatenate([samples, silence]), self.spec)
+        return np.array([self.model.step(row).copy() for row in rows], np.float64)
 
     def column(self, name: str) -> int | None:
         """Where an axis or a channel is in the outputs."""
@@ -98,9 +103,7 @@ class System:
     run: Callable[[Samples], Array]
     lag: int = 0
     lags: Sequence[int] = (0,)
-
-    def __post_init__(self) -> None:
-        self._said: dict[str, Array] = {}
+    said: dict[str, Array] = field(default_factory=dict, repr=False)
 
     def __call__(self, clip: Clip) -> Array:
         return np.asarray(shifted(self.raw(clip.samples), self.lag))
@@ -108,9 +111,9 @@ class System:
     def raw(self, samples: Samples) -> Array:
         """Outputs before the delay; the same sound is not computed twice."""
         key = hashlib.sha1(np.ascontiguousarray(samples).tobytes()).hexdigest()
-        if key not in self._said:
-            self._said[key] = np.asarray(self.run(samples))
-        return self._said[key]
+        if key not in self.said:
+            self.said[key] = np.asarray(self.run(samples))
+        return self.said[key]
 
 
 def baselines(names: Sequence[str], spec: FeatureSpec, cache: Path) -> tuple[list[System], Any]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lipsync_edge.features import FeatureSpec
 from lipsync_tools import robustness
 from lipsync_tools.cli import main
+from lipsync_tools.evaluate import Films, Fold, judge_fold
+from lipsync_tools.grid import Clip
+from lipsync_tools.systems import System, envelope
+from lipsync_tools.targets import learn_ranges
+from lipsync_tools.truth import film_truth
 
+SPEC = FeatureSpec()
 BUNDLE = Path(__file__).parents[2] / "models" / "mouth"
 
 
@@ -58,3 +66,26 @@ def test_what_the_card_keeps_needs_no_data(capsys: pytest.CaptureFixture) -> Non
 def test_an_unknown_baseline_is_named(data: Path, capsys: pytest.CaptureFixture) -> None:
     assert main(["evaluate", "--data", str(data), "--baselines", "magic", "--clips", "1"]) == 2
     assert "magic" in capsys.readouterr().err
+
+
+def film_of(frames: int) -> dict[str, list[Clip]]:
+    """Two speakers; the louder the sound, the wider the lips, so many frames of 10 ms later."""
+    out: dict[str, list[Clip]] = {}
+    for n, speaker in enumerate(("one", "two")):
+        rng = np.random.default_rng(n)
+        loud = np.interp(np.arange(300), np.arange(0, 301, 12), rng.uniform(0, 1, 26))
+        sound = (0.1 * np.repeat(loud, 160) * np.sin(np.arange(48000) / 20)).astype(np.float32)
+        filmed = np.interp(np.arange(75) * 4 + 2 - frames, np.arange(300), loud)
+        measures = np.stack([filmed * k for k in (0.1, 0.2, -0.1, 0.3, 0.1, 0.1)], axis=1)
+        out[speaker] = [Clip(speaker, "x", sound, measures, 25.0, [(0.2, 2.8, "word")])]
+    return out
+
+
+def test_each_fold_keeps_the_delay_that_it_chose() -> None:
+    """One speaker's lips move 100 ms after the sound, the other's 60 ms before."""
+    clips = {"one": film_of(10)["one"], "two": film_of(-6)["two"]}
+    truths = {s: [film_truth(c, learn_ranges(own), []) for c in own] for s, own in clips.items()}
+    films, system = Films(clips, truths), System("loud", envelope(SPEC), lags=(-6, 0, 10))
+    found = [judge_fold(system, Fold([s], [s]), films, SPEC) for s in clips]
+    assert [j.system.lag for j in found] == [10, -6]
+    assert found[0].system.said is found[1].system.said
