@@ -43,7 +43,7 @@ what nobody knows."""
 LEAST_TRUST = 0.001
 HALF_SYLLABLE_S = 0.1
 """Mouths open and shut 4 to 8 times a second; a jaw need not be faster than this for one way."""
-
+LEAST_OPENING = 0.5
 OPENING = GAP.keys() - ROUND.keys()
 
 
@@ -153,7 +153,8 @@ class _Look:
         return np.asarray((widths_us - self._rig.min_us) / self._travel_us)
 
     def _openings(self, axes: tuple[str, ...]) -> Array:
-        """Factors (n_axes,): a mouth whose jaw is too slow to shut in time opens less far.
+        """Factors (n_axes,): a mouth whose jaw is too slow to shut in time opens less far, though
+        never less than ``LEAST_OPENING``.
 
         The jaw must be shut again within the time that it can look ahead, or that a mouth leaves
         it, since a closure may come then. The lips keep step with it.
@@ -165,7 +166,7 @@ class _Look:
         way = reach(plan.slew, plan.accel, ahead_s / self._spec.tick_s)
         used = np.abs(self._rig.matrix[:, axes.index("jawOpen")])
         range_ = np.abs(self._rig.ends_us[0]) / self._travel_us * np.minimum(used, 1.0)
-        jaw = np.minimum(1.0, way / np.maximum(range_, 1e-9)).min(initial=1.0)
+        jaw = np.clip(way / np.maximum(range_, 1e-9), LEAST_OPENING, 1.0).min(initial=1.0)
         gains[[axis in OPENING for axis in axes]] = jaw
         return gains
 
