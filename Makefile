@@ -64,6 +64,7 @@ i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain S
 DATA ?= ../shared/data
 RUNS ?= .cache/models
 models: .venv-learn/.installed  ## learn models/mouth and models/mouth-live anew, and judge them
+	sh tools/system-packages.sh prompts
 	sh tools/make-models.sh $(DATA) $(RUNS)
 
 ablation: .venv-learn/.installed  ## after models: what each part of the recipe is worth

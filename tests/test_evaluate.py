@@ -10,6 +10,7 @@ from lipsync_tools.evaluate import Decision, _logistic, at_100hz, pitches_hz
 from lipsync_tools.evaluate_command import plain
 from lipsync_tools.evaluate_text import language_table, noise_table
 from lipsync_tools.peers import held
+from lipsync_tools.prompts import spans, texts_of
 from lipsync_tools.robustness import at_snr, changes
 from lipsync_tools.systems import System, envelope, mel_window
 
@@ -109,3 +110,22 @@ def test_a_closure_can_be_told_without_the_channel() -> None:
     decision = Decision(np.array([-1.0, 2.0, 1.0]), np.array([[1.0], [0.0], [0.0]]), None)
     outputs = np.array([[0.0, 0.9], [0.5, 0.9]])
     assert decision.score(outputs) == pytest.approx([1.0, -4.0])
+
+
+def test_lists_of_prompts_keep_only_what_tells_the_words() -> None:
+    table = (
+        "\ufeff; Core Sounds\n\nadded: Aggiunto.\nbeep: [un suono beep di questa durata]\n"
+        "agent-user: Login operatore. Prego digitare il proprio numero.\n"
+        "no: La chiamata non pu? essere completata.\nten: Premere 10 per uscire dal menu.\n"
+    )
+    assert list(texts_of(table)) == [
+        ("agent-user", "Login operatore. Prego digitare il proprio numero.")
+    ]
+
+
+def test_runs_of_a_class_become_times() -> None:
+    """Frame k's centre is at 12.5 ms + k * 10 ms; it stands for 5 ms on both sides."""
+    numbers = np.array([0, 0, 1, 1, 1, -1, 2, 0])
+    (first, begin_s, end_s), (second, _, _) = spans(numbers, SPEC)
+    assert (first, second) == ("bilabial", "bilabial nasal")
+    assert (begin_s, end_s) == pytest.approx((0.0275, 0.0575))

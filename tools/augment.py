@@ -24,15 +24,19 @@ from lipsync_tools.spoken import mel_db_of
 
 DB = 10.0 / math.log(10.0)
 BANK_FORMAT = 1  # counts up when the same kinds would sound otherwise
-PIECES = {"music": 12, "band": 16, "tones": 12, "orchestra": 80}
+PIECES = {
+    "music": 12, "band": 16, "tones": 24, "engine": 40, "rain": 15, "wind": 15, "orchestra": 140,
+}  # fmt: skip
 NOISE_PIECES = 5  # of every other kind, 20 s each
 KIND_SHARES = {
     "music": 3.0,
     "band": 3.0,
-    "tones": 3.0,
+    "tones": 5.0,
     "hiss": 3.0,
     "hum": 1.5,
-    "engine": 2.0,
+    "engine": 4.0,
+    "rain": 2.0,
+    "wind": 2.0,
     "orchestra": 8.0,
 }
 """How often a kind of noise is drawn, against 1 for the others."""
@@ -50,6 +54,7 @@ class Voices:
     tilt_db: float = 8.0
     ripple_db: float = 4.0
     noise_share: float = 0.4
+    babble_share: float = 0.2  # of the noisy copies: what disturbs are other voices
     echo_share: float = 0.15
     rest_share: float = 0.3
     wire_share: float = 0.15  # heard through a telephone or from an 8 kHz recording
@@ -130,6 +135,20 @@ def noise(n: int, n_frames: int, bank: Bank, rng: torch.Generator) -> Tensor:
     return power * torch.exp((colour + ripple[:, 0]) / DB)[:, None]
 
 
+def babble(power: Tensor, rng: torch.Generator, voices: int = 5) -> Tensor:
+    """For each of powers (n, frames, bands) some of the others talking at once, loudest band 1."""
+    n, length, _ = power.shape
+    out = torch.zeros_like(power)
+    for _ in range(voices if n > 1 else 0):
+        other = int(torch.randint(1, n, (1,), generator=rng))
+        begin = int(torch.randint(length, (1,), generator=rng))
+        level_db = uniform(-10.0, 0.0, n, rng)[:, None, None]
+        voice = power.roll((other, begin), (0, 1))
+        loudest = voice.amax((1, 2), keepdim=True).clamp_min(1e-12)
+        out += voice / loudest * torch.exp(level_db / DB)
+    return out / out.amax((1, 2), keepdim=True).clamp_min(1e-12)
+
+
 def echo(power: Tensor, rng: torch.Generator) -> Tensor:
     """Adds a decaying tail (0.1 to 0.5 s to -60 dB) to powers (n, frames, bands)."""
     n = len(power)
@@ -202,6 +221,8 @@ class Copier:
         alone_db = torch.where(loud, uniform(-50.0, 0.0, n, rng), uniform(-120.0, -35.0, n, rng))
         noise_db = torch.where(rest, alone_db, peak_db - under_db)
         added = noise(n, self._n_frames, self._bank, rng)
+        talking = (torch.rand(n, generator=rng) < voices.babble_share) & ~rest
+        added = torch.where(talking[:, None, None], babble(power, rng), added)
         power = power * (~rest)[:, None, None] + torch.exp(noise_db / DB)[:, None, None] * added
         narrow = torch.rand(n, generator=rng) < voices.wire_share
         through = torch.where(narrow[:, None], wire(n, spec, rng), torch.tensor(1.0))

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baselines", default=",".join(LIGHT), help="of the film: all, none, or some of "
         f"{', '.join((*LIGHT, *PEERS))}")  # fmt: skip
     add("--rest-sounds", type=Path, nargs="*", default=[], help="recordings without speech")
+    add("--ear", type=Path, metavar="RUN", help="a run that learned phones: recorded prompts in "
+        "other languages are judged as well, where their packages are installed")  # fmt: skip
     add("--phones", type=Path, default=Path(".cache/phones.json"),
         help="phone times, made where they are missing")  # fmt: skip
     add("--page", type=Path, metavar="OUT.html", help="write a page with tables and curves")
@@ -94,8 +96,9 @@ def _judge(a: argparse.Namespace, folders: list[Path]) -> dict[str, Any]:
         report["noise"] = noise_stage(bundles, films)
     if "languages" in stages:
         from lipsync_tools.languages import language_stage
+        from lipsync_tools.train_command import ear_of
 
-        report["languages"] = language_stage(bundles, films)
+        report["languages"] = language_stage(bundles, films, ear_of(a.ear) if a.ear else None)
     return report
 
 

@@ -108,11 +108,13 @@ def rest_table(rest: dict[str, Any]) -> str:
 
 def language_table(found: dict[str, Any]) -> str:
     """A line per language."""
-    lines = [f"{'language':<12}closed  false  rounded  false  closures"]
-    for language, row in found["languages"].items():
+    lines = [f"{'language':<14}closed  false  rounded  false  closures"]
+    rows = dict(found["languages"])
+    rows |= {f"{name} recorded": row for name, row in found.get("recorded", {}).items()}
+    for language, row in rows.items():
         told = "" if row["learned"] else "   never learned from"
         lines.append(
-            f"{language:<12} {_percent(row['closure_recall'])}  {_percent(row['closure_false'])}"
+            f"{language:<14} {_percent(row['closure_recall'])}  {_percent(row['closure_false'])}"
             f"    {_percent(row['rounding_recall'])}  {_percent(row['rounding_false'])}"
             f"{row['n_closures']:8d}{told}"
         )

@@ -75,6 +75,6 @@ for kind in mouth live; do
             convert $fold-$kind "$runs/$fold-$kind/bundle" --name "$name-fold-$fold"
     done
     $tools evaluate "$runs/a-$kind/bundle" "$runs/b-$kind/bundle" --data "$data" \
-        --phones "$runs/phones.json" --stage all --clips 20 --baselines all --json >"$runs/$kind.json"
-    convert all-$kind "models/$name" --name "$name" --version 0.2.0 --metrics "$runs/$kind.json"
+        --phones "$runs/phones.json" --ear "$runs/ear" --stage all --clips 20 --baselines all --json >"$runs/$kind.json"
+    convert all-$kind "models/$name" --name "$name" --version 0.3.0 --metrics "$runs/$kind.json"
 done

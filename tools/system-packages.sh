@@ -55,8 +55,15 @@ learn)
     command -v fluidsynth >/dev/null 2>&1 || add fluidsynth
     [ -e /usr/share/sounds/sf2/FluidR3_GM.sf2 ] || add fluid-soundfont-gm
     ;;
+prompts)
+    # Recorded prompts and their words, to judge languages by; nothing learns from them.
+    for language in en es fr it ru; do
+        [ -e "/usr/share/asterisk/sounds/$language/agent-pass.wav" ] ||
+            add "asterisk-core-sounds-$language asterisk-core-sounds-$language-wav"
+    done
+    ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse | qemu | extract | learn" >&2
+    echo "usage: $0 robot PYTHON | pulse | qemu | extract | learn | prompts" >&2
     exit 2
     ;;
 esac

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lipsync_edge.features import FeatureSpec
 from lipsync_tools.augment import relative
-from lipsync_tools.lessons import Columns, Lesson
+from lipsync_tools.lessons import IS_CLOSED, Columns, Lesson
 from lipsync_tools.network import Mouth
 from lipsync_tools.targets import TARGETS
 
@@ -40,13 +40,17 @@ def dress(
     voices: float,
 ) -> None:
     """Blend what the teachers tell into the targets, in place: ``film`` of it where there is a
-    film, ``voices`` of it elsewhere (the rest is what the phones told)."""
+    film, ``voices`` of it elsewhere (the rest is what the phones told). Where a phone says that the
+    lips are together, only film knows better."""
     for k in range(0, len(lessons), AT_ONCE):
         some = lessons[k : k + AT_ONCE]
         mel_db = torch.stack([lesson.mel_db for lesson in some]).float()
         begun = torch.full((len(some),), spec.level_floor_db), torch.zeros(len(some))
         rows = relative(mel_db, *begun, spec)
         for lesson, told in zip(some, poses_of(teachers, rows), strict=True):
-            share = film if lesson.group == "film" else voices
+            share: float | Tensor = film
+            if lesson.group != "film":
+                closed = IS_CLOSED[lesson.classes.long().clamp_min(0)] & (lesson.classes >= 0)
+                share = voices * (~closed[:, None]).float()
             old = lesson.labels[:, Columns.targets].float()
             lesson.labels[:, Columns.targets] = ((1 - share) * old + share * told).half()

@@ -28,7 +28,7 @@ from lipsync_edge.model.card import CARD_FILE
 from lipsync_tools import augment, coarticulation, teachers
 from lipsync_tools.bundle_weights import bundle_weights
 from lipsync_tools.grid import MEASURES
-from lipsync_tools.lessons import IS_CLOSED, N_EXTRA, SILENCE, Columns, Lesson, Sampler
+from lipsync_tools.lessons import IS_CLOSED, IS_ROUND, N_EXTRA, SILENCE, Columns, Lesson, Sampler
 from lipsync_tools.network import Mouth
 from lipsync_tools.targets import CHANNELS, TARGETS
 
@@ -50,11 +50,12 @@ class Recipe:
     dropout: float = 0.15
     measure_weight: float = 0.3
     phone_weight: float = 0.2
-    channel_weight: float = 0.2
+    channel_weight: float = 0.4
     believed: float = 0.4  # a pose told by phones alone against a filmed one
     teach_film: float = 0.4  # share of the teachers in the poses of films, if there are any
     teach_voices: float = 0.5  # and in the poses of voices without film
-    closure_weight: float = 2.0  # a frame of a closure against another one, on film
+    closure_weight: float = 3.0  # a frame of a closure against another one, on film
+    round_weight: float = 4.0  # and a frame of a rounded phone
     seed: int = 1
     balance: float = 0.8
     film_share: float = 0.6
@@ -95,12 +96,14 @@ def losses(model: nn.Module, x: Tensor, y: Tensor, weights: Tensor, recipe: Reci
     y = y[:, : y.shape[1] - delay]
     film, heard, classes = y[..., Columns.film], y[..., Columns.heard], y[..., Columns.classes]
     closed, silent = classes[..., IS_CLOSED].sum(-1), classes[..., SILENCE]
+    rounded = classes[..., IS_ROUND].sum(-1)
     n_targets, n_measures = len(TARGETS), len(MEASURES)
     poses = torch.sigmoid(logits[..., :n_targets])
 
     filmed = (film > 0.99).float()
     quiet = heard * silent
-    judged = film * (1 + (recipe.closure_weight - 1) * closed)
+    rare = (recipe.closure_weight - 1) * closed + (recipe.round_weight - 1) * rounded
+    judged = film * (1 + rare)
     judged = torch.maximum(judged, REST_WEIGHT * (1 - filmed) * quiet)
     error = ((poses - y[..., Columns.targets]) ** 2 * weights).mean(-1)
     measures = ((extra[..., :n_measures] - y[..., Columns.measures]) ** 2).mean(-1)

@@ -15,9 +15,11 @@ import torch
 
 from lipsync_edge.errors import LipsyncError
 from lipsync_edge.features import FeatureSpec
+from lipsync_tools import augment, teachers
 from lipsync_tools.articulation import NAMES
 from lipsync_tools.cli import main
 from lipsync_tools.lessons import PIECE, Columns, Lesson
+from lipsync_tools.targets import TARGETS
 from lipsync_tools.train import Recipe, Run, load_run, prepare, train
 
 SPEC = FeatureSpec()
@@ -107,6 +109,32 @@ def test_voices_without_film_get_poses_and_keep_their_lips_shut_in_closures() ->
     assert (opening[100:110] == 0).all()
     assert opening[voice.classes == NAMES.index("open")].mean() > 0.3
     assert (voice.labels[:, Columns.film] < 0.99).all()
+
+
+def test_teachers_do_not_open_lips_that_a_phone_closes() -> None:
+    class Open(torch.nn.Module):
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return torch.ones(*rows.shape[:2], len(TARGETS) + 2)
+
+    some = lessons(2)
+    for lesson in some:
+        lesson.labels[:, Columns.targets] = 0.0
+        lesson.classes[10:20] = NAMES.index("bilabial")
+    teachers.dress(some, [(Open(), 4)], SPEC, film=0.4, voices=0.5)  # type: ignore[list-item]
+    shown = {lesson.group: lesson.labels[:, 0].float() for lesson in some}
+    assert shown["recorded"][10:20].max() == 0
+    assert shown["recorded"][20:].min() == pytest.approx(0.5)
+    assert shown["film"][10:20].numpy() == pytest.approx(0.4, abs=1e-3)
+
+
+def test_babble_is_made_of_the_others() -> None:
+    """Each voice has a band of its own: what one hears is all but one's own."""
+    power = torch.zeros(6, 50, 6)
+    power[range(6), :, range(6)] = 3.0
+    heard = augment.babble(power, torch.Generator().manual_seed(1))
+    assert heard.amax((1, 2)) == pytest.approx(torch.ones(6))
+    assert (heard[range(6), :, range(6)] == 0).all()
+    assert ((heard > 0).any(1).sum(1) >= 2).all()
 
 
 def test_two_processes(tmp_path: Path, data: Path) -> None:
