@@ -67,7 +67,7 @@ models: .venv-learn/.installed  ## learn models/mouth and models/mouth-live anew
 	sh tools/system-packages.sh prompts
 	sh tools/make-models.sh $(DATA) $(RUNS)
 
-ablation: .venv-learn/.installed  ## after models: what each part of the recipe is worth
+ablation: .venv-learn/.installed  ## after models: what each part of the recipe is worth; an hour
 	sh tools/make-ablation.sh $(DATA) $(RUNS)
 
 evaluate: $(VENV)/.test  ## the figures in the shipped model's card

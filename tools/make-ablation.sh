@@ -18,7 +18,7 @@ voices="--voices $data --ear $runs/ear"
 train() { # name, fold, arguments
     name=$1 fold=$2
     shift 2
-    case $fold in a) who=s1,s2,s4 ;; b) who=s1,s3,s5,s31 ;; esac
+    case $fold in a) who=s1,s2,s4 ;; b) who=s1,s3,s5,s31 ;; *) who=$fold ;; esac
     run=$out/$name-$fold
     [ -e "$run/done" ] || {
         $tools train "$data" --speakers $who -o "$run" $common "$@" >"$run.log" 2>&1 || {
@@ -44,12 +44,35 @@ first=$!
 fold b
 wait $first
 
-more() { # more film, and more voices, on the first fold
-    for clips in 10 100; do
-        train "clips-$clips" a $voices --most-clips $clips --set steps=$steps
-    done
-    for n in 1 6; do
-        train "voices-$n" a $voices --most-voices $n --set steps=$steps
+judge() { # name, bundles...
+    name=$1
+    shift
+    [ -e "$out/$name.json" ] || {
+        $tools evaluate "$@" --data "$data" --phones "$runs/phones.json" --stage all --clips 10 \
+            --baselines none --json >"$out/$name.part"
+        mv "$out/$name.part" "$out/$name.json"
+    }
+}
+steps_judged() {
+    for name in film copies trunk synthetic taught; do
+        judge $name "$out/$name-a/bundle" "$out/$name-b/bundle"
     done
 }
+more() { # more film, and more voices, on the first fold
+    for clips in 5 20 60; do
+        train "clips-$clips" a $voices --most-clips $clips --set steps=$steps
+        judge "clips-$clips" "$out/clips-$clips-a/bundle"
+    done
+    for n in 1 4 12; do
+        train "voices-$n" a $voices --most-voices $n --set steps=$steps
+        judge "voices-$n" "$out/voices-$n-a/bundle"
+    done
+    train faces-1 s1 $voices --most-clips 60 --set steps=$steps
+    judge faces-1 "$out/faces-1-s1/bundle"
+    judge most "$out/synthetic-a/bundle"
+}
+steps_judged &
+first=$!
 more
+wait $first
+$python -m lipsync_tools.ablation "$out" --draw docs/learning-more.png
