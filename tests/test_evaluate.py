@@ -9,6 +9,8 @@ from lipsync_edge.features import FeatureSpec
 from lipsync_tools.evaluate import Decision, _logistic, at_100hz, pitches_hz
 from lipsync_tools.evaluate_command import plain
 from lipsync_tools.evaluate_text import language_table, noise_table
+from lipsync_tools.grid import Clip
+from lipsync_tools.judge import moved
 from lipsync_tools.peers import held
 from lipsync_tools.prompts import spans, texts_of
 from lipsync_tools.robustness import at_snr, changes
@@ -33,6 +35,18 @@ def test_pitch(hz: float) -> None:
 def test_noise_has_no_pitch() -> None:
     noise = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     assert len(pitches_hz(noise)) < 5
+
+
+def test_openings_count_from_closed_lips() -> None:
+    """However long a clip is silent, an open mouth is as open as in another clip."""
+    tops = []
+    for n_open in (5, 35):
+        measures = np.full((50, 6), 0.1)
+        measures[:n_open] = 0.4
+        clip = Clip("s", "c", np.zeros(32000, np.float32), measures, 25.0, [])
+        tops.append(moved(clip)[0])
+    assert tops[0][[0, 1, 3]] == pytest.approx([0.3, 0.3, 0.3])
+    assert tops[1][[0, 1, 3]] == pytest.approx([0.3, 0.3, 0.3])
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 0.0, -5.0])

@@ -41,15 +41,22 @@ class Judged:
     speaking: NDArray[np.bool_]
 
 
+def moved(clip: Clip) -> NDArray[np.float64]:
+    """The clip's lip measures less its own neutral, (n_frames, 4): openings and the jaw count from
+    closed lips (the 3rd percentile, as in ``targets.deviations``), the width from its median."""
+    measures = clip.measures[:, : len(JUDGED)]
+    neutral = np.percentile(measures, 3, axis=0)
+    neutral[JUDGED.index("width")] = np.median(measures[:, JUDGED.index("width")])
+    return np.asarray(measures - neutral)
+
+
 def prepare(system: System, clips: list[Clip], spec: FeatureSpec) -> list[Judged]:
     """Run a system over clips."""
     out = []
     for clip in clips:
         outputs = system(clip)
         times_s = frame_times(len(outputs), spec)
-        truth = at_times(
-            clip, (clip.measures - np.median(clip.measures, 0))[:, : len(JUDGED)], times_s
-        )
+        truth = at_times(clip, moved(clip), times_s)
         begin_s, end_s = clip.speech_s
         out.append(Judged(outputs, truth, (times_s >= begin_s) & (times_s <= end_s)))
     return out
