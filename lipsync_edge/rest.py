@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lipsync_edge.face import CHANNELS
 
 SPEECH = CHANNELS[1]
-QUIET = 0.2
+QUIET = 0.4
 """Speech less likely than this is none: a doubt must not shut a mouth that speaks."""
 HOLD_S = 0.3
 """Pauses between words and the closures of stops are shorter."""

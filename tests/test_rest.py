@@ -46,7 +46,7 @@ def test_speech_opens_it_within_50_ms() -> None:
 
 
 def test_a_doubt_does_not_close_it() -> None:
-    assert (run(Rest(AXES, 0.01), [0.3] * 200)[:, 0] == np.float32(0.6)).all()
+    assert (run(Rest(AXES, 0.01), [0.45] * 200)[:, 0] == np.float32(0.6)).all()
 
 
 def test_a_model_without_the_channel_is_left_alone() -> None:

@@ -28,6 +28,7 @@ from lipsync_tools.truth import Truth, film_truth
 
 Array = NDArray[np.float64]
 FIT = " (to fit)"
+ROUND_AXES = ("mouthFunnel", "mouthPucker")
 SEX = {"s1": "m", "s2": "m", "s3": "m", "s4": "f", "s5": "m", "s31": "f"}
 
 
@@ -150,6 +151,8 @@ def film_stage(bundles: Sequence[Bundle], films: Films, names: Sequence[str], ca
     rows["model"] = _row(ours, films, spec)
     if all(bundle.closure is not None for bundle in bundles):
         rows["model"]["with_channel"] = _with_channel(bundles, ours)
+    if all(bundle.column(axis) is not None for bundle in bundles for axis in ROUND_AXES):
+        rows["model"]["by_axes"] = _rounded_by_axes(bundles, ours)
     rows["model"]["rest"] = _rest(bundles, folds, films)
     for other in others:
         rows[other.name] = _row([judge_fold(other, f, films, spec) for f in folds], films, spec)
@@ -318,6 +321,35 @@ def _with_channel(bundles: Sequence[Bundle], judgements: Sequence[Judgement]) ->
         "closure_recall": _share(hits),
         "closure_recall_short": _share(np.array(hits)[np.array(short, bool)].tolist()),
         "closure_false": _share(false),
+    }
+
+
+def _rounded_by_axes(bundles: Sequence[Bundle], judgements: Sequence[Judgement]
+                     ) -> dict[str, float]:  # fmt: skip
+    """Rounding as a head shows it, by funnel and pucker together in the place of the width that
+    the linear map makes of all axes."""
+    hits: list[bool] = []
+    false: list[bool] = []
+    for bundle, j in zip(bundles, judgements, strict=True):
+        columns = [bundle.column(axis) or 0 for axis in ROUND_AXES]
+
+        def depths(speakers: Sequence[str], kind: str, j: Judgement = j,
+                   columns: list[int] = columns) -> list[float]:  # fmt: skip
+            out = []
+            for clip in (clip for s in speakers for clip in j.seen[s]):
+                narrow = -clip.seen[:, columns].sum(axis=1)
+                for span in getattr(clip.truth, kind):
+                    near = (span, m.NEAR_S) if kind == "rounds" else (m.inside(span), 0.0)
+                    out.append(m.lowest(narrow, *near))
+            return out
+
+        learned = [depths(j.fold.learned, kind) for kind in ("rounds", "spreads")]
+        threshold = m.best_threshold(*learned, -0.4)
+        hits += [depth < threshold for depth in depths(j.fold.held_out, "rounds")]
+        false += [depth < threshold for depth in depths(j.fold.held_out, "spreads")]
+    return {
+        "rounding_recall": float(np.mean(hits)) if hits else float("nan"),
+        "rounding_false": float(np.mean(false)) if false else float("nan"),
     }
 
 

@@ -73,6 +73,10 @@ def film_table(film: dict[str, Any]) -> str:
             f"  closures by opening and mouthClosure together: recall {recall} %, short {short} %, "
             f"false {false} % of {ours['n_closures']}, {ours['n_short']} and {ours['n_opens']}"
         )
+    if "by_axes" in ours:
+        both = ours["by_axes"]
+        recall, false = _percent(both["rounding_recall"]), _percent(both["rounding_false"])
+        lines.append(f"  rounding by funnel and pucker: recall {recall} %, false {false} %")
     lines.append(
         f"  closures: onset {ours['onset_ms']:+.0f} ms, release {ours['release_ms']:+.0f} ms "
         f"(medians; p95 {ours['onset_p95_ms']:.0f} and {ours['release_p95_ms']:.0f})"
