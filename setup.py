@@ -52,7 +52,15 @@ EXTRAS = {
     # To convert SavedModels and Keras models, in an environment of its own (1.5 GB).
     "convert-tf": ["tensorflow-cpu>=2.18", "ai-edge-quantizer==0.10.0", "soundfile>=0.12"],
     "draw": ["matplotlib>=3.8"],
-    "test": ["pytest>=8", "hypothesis>=6.100", "ruff==0.17.6", "mypy==2.4.1", "types-PyYAML"],
+    "face": ["pillow>=10.1"],  # `lipsync-edge face`; 10.1: a font of its own in every size
+    "test": [
+        "pillow>=10.1",
+        "pytest>=8",
+        "hypothesis>=6.100",
+        "ruff==0.17.6",
+        "mypy==2.4.1",
+        "types-PyYAML",
+    ],
 }
 
 setup(

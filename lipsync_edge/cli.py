@@ -64,6 +64,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_render(commands)
+    _add_face(commands)
     _add_calibrate(commands)
     for name, call, text, example in (
         ("check", _check, "check a config and print its latency budget", "check robot.yaml"),
@@ -140,6 +141,18 @@ def _add_render(commands: Any) -> None:
                          help="samples read at a time; the result is the same")  # fmt: skip
     command.add_argument("--simulate", action="store_true",
                          help="also where the horns are, and the face they show")  # fmt: skip
+    _add_raw(command)
+    _add_choices(command)
+
+
+def _add_face(commands: Any) -> None:
+    from lipsync_edge import cli_face
+
+    command = _command(
+        commands, "face", _render, "draw a face that speaks a sound, as a film or a picture",
+        cli_face.EXAMPLE,
+    )  # fmt: skip
+    cli_face.add_arguments(command, _load)
     _add_raw(command)
     _add_choices(command)
 

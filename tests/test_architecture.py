@@ -21,15 +21,17 @@ PURE = {
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
     *("planner", "emphasis", "personality", "horns"),
     *("calibration", "pulses", "yamledit"),
+    *("drawing", "mouth", "portrait", "visemes", "alive"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
-    "gpio",
+    *("gpio", "raster", "ffmpeg"),
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
+APP |= {"cli_face", "facefilm", "sheet"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
@@ -37,6 +39,7 @@ DRIVERS = {
     "servos.driver": {"adafruit_servokit", "adafruit_bus_device"},
     "servos.i2c": {"board"},
     "gpio": {"RPi"},
+    "raster": {"PIL"},
 }
 # Parts of one device that stand in files of their own.
 BESIDE = {
