@@ -125,6 +125,8 @@ def make(
     _check(out, order)
     with tempfile.TemporaryDirectory() as folder, _part(out) as part:
         sound = take_sound(given, Path(folder), raw_rate_hz)
+        if order.at_s is not None and not 0 <= order.at_s <= sound.length_s:
+            raise UsageError(f"--at: the sound has {sound.length_s:.2f} s.")
         tracks = [listen(config, sound, order.horns, progress)]
         film = None
         if order.beside and Path(order.beside).is_file():

@@ -20,7 +20,7 @@ import numpy as np
 from lipsync_edge.drawing import Array, Path, Pose, axis, band, mean, sides
 from lipsync_edge.emphasis import CLOSURE_AXIS, DOUBT, GAP, SURE
 
-Y, HALF_WIDTH, OPEN = 0.335, 0.25, 0.235
+Y, HALF_WIDTH, OPEN = 0.335, 0.25, 0.2
 """Height of the closed lips' seam, half the width at rest, and the gap of a fully open jaw."""
 UPPER, LOWER = 0.052, 0.074
 """Thickness of the lips at rest."""
@@ -75,7 +75,7 @@ def mouth(pose: Pose) -> Mouth:
     gap = opening(pose)
     round_ = min(pucker + 0.6 * funnel, 1.0)
     press = min(mean(pose, "mouthPress") + 0.7 * told(pose), 1.0)
-    wide = 1.0 + 0.3 * stretch + 0.2 * smile + 0.06 * press
+    wide = 1.0 + 0.4 * stretch + 0.2 * smile + 0.06 * press
     width = HALF_WIDTH * max(wide - 0.5 * pucker - 0.28 * funnel - 0.1 * min(gap, 1.0), 0.42)
     inner = width * (0.9 + 0.06 * stretch - 0.22 * round_)
     t = np.sin(np.linspace(-np.pi / 2, np.pi / 2, N_POINTS))
@@ -91,10 +91,11 @@ def mouth(pose: Pose) -> Mouth:
     ]
     base = middle - np.where(t > 0, *lift) * np.abs(t) ** 1.8 - 0.006 * (1 - t**2)
     base += (0.012 * np.exp(-((t / 0.25) ** 2)) - 0.006) * (1 - min(gap * 4, 1.0))
-    left, right = (sides(pose, f"mouth{k}") for k in ("UpperUp", "LowerDown"))
-    one_sided = 0.1 * OPEN * t * np.sqrt(1 - t**2)
-    top = base - 0.4 * apart - one_sided * (left[0] - left[1]) * min(gap * 4, 1.0)
-    bottom = base + 0.6 * apart + one_sided * (right[0] - right[1]) * min(gap * 4, 1.0)
+    up, down = (
+        (a - b) * t for a, b in (sides(pose, "mouthUpperUp"), sides(pose, "mouthLowerDown"))
+    )
+    top = base - 0.4 * apart * (1 + 0.8 * up)
+    bottom = base + 0.6 * apart * (1 + 0.8 * down)
     full = 1.0 + 0.55 * pucker + 0.3 * funnel - 0.28 * stretch - 0.15 * smile - 0.1 * min(gap, 1.0)
     roll = axis(pose, "mouthRollLower")
     upper = UPPER * max(full - 0.5 * press - 0.8 * axis(pose, "mouthRollUpper"), 0.15)
@@ -114,7 +115,7 @@ def mouth(pose: Pose) -> Mouth:
         gap=gap,
         round=round_,
         roll=roll,
-        jaw_teeth=Y + TEETH_EDGE - 0.004 + 0.93 * OPEN * jaw,
+        jaw_teeth=Y + TEETH_EDGE - 0.01 + 0.93 * OPEN * jaw,
         forward=0.07 * pucker + 0.012 * funnel,
     )
 

@@ -163,8 +163,8 @@ def _folds(pose: Pose) -> list[Path]:
         work += 0.5 * axis(pose, f"mouthUpperUp{name}") + 0.5 * axis(pose, f"noseSneer{name}")
         fold = [(0.115, 0.13), (0.15 + 0.25 * corner, 0.2), (max(corner, 0.19) + 0.055, y - 0.03)]
         curve = smooth(np.array(fold) * (side, 1), False)
-        width = 0.004 + 0.018 * min(max(work, 0.0), 1.0)
-        paths.append(Path(f"fold_{name}", _tapered(curve, width), DEEP, alpha=0.5))
+        width = 0.003 + 0.018 * min(max(work, 0.0), 1.0)
+        paths.append(Path(f"fold_{name}", _tapered(curve, width), DEEP, alpha=0.45))
     return paths
 
 
@@ -245,8 +245,6 @@ def _eye(pose: Pose, which: int) -> list[Path]:
 
     crease = np.stack([x, EYE_Y + tilt - 0.03 - (high * 0.95) * (0.45 + 0.55 * open_)], axis=1)
     lash = np.stack([x, top], axis=1)
-    flick = np.array([(side * (EYE_X + EYE_HALF + 0.014), EYE_Y - 0.022)])
-    lash = np.concatenate([lash, flick]) if side > 0 else np.concatenate([flick, lash])
     return [
         Path(f"socket_{name}", ellipse(side * EYE_X, EYE_Y - 0.03, 0.15, 0.1), SHADE, alpha=0.35),
         Path(f"white_{name}", band(x, top, bottom), WHITE),
