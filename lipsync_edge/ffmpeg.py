@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 from lipsync_edge.errors import LipsyncError, UsageError
 
 Pixels = NDArray[np.uint8]
-MP4 = ("-c:v", "libx264", "-preset", "medium", "-crf", "19", "-pix_fmt", "yuv420p",
+# Tagged, since players take small films for one way of coding colours and large ones for another.
+BT709 = ("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709",
+         "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv")  # fmt: skip
+MP4 = (*BT709, "-c:v", "libx264", "-preset", "medium", "-crf", "19", "-pix_fmt", "yuv420p",
        "-c:a", "aac", "-b:a", "128k", "-movflags", "+faststart")  # fmt: skip
 # One palette for the whole film, no dither: flat colours stay flat, and the file small.
 GIF = ("-filter_complex", "split[a][b];[a]palettegen=max_colors=96:stats_mode=full[p];"

@@ -161,7 +161,7 @@ def _upper_teeth(m: Mouth) -> list[Path]:
 
 def _lower_teeth(m: Mouth) -> list[Path]:
     x, top, bottom = _within(m, 0.85 * TEETH_WIDTH)
-    edge = np.clip(m.jaw_teeth - 0.12 * (x / TEETH_WIDTH) ** 2 * 0.1, top, bottom)
+    edge = np.clip(m.jaw_teeth + 0.05 * np.abs(x / (0.85 * TEETH_WIDTH)) ** 5, top, bottom)
     return [
         Path("lower_teeth", band(x, edge, bottom), "#e9e1d6"),
         *_gaps("lower_gap", x, edge, bottom, 0.8),
@@ -190,7 +190,7 @@ def _tongue(m: Mouth) -> list[Path]:
     x, top, bottom = _within(m, 0.62 * TEETH_WIDTH)
     t = np.linspace(-1, 1, len(x))
     back = m.jaw_teeth - 0.035 * (1 - 0.9 * m.round) - 0.05 * min(m.gap, 1.2)
-    hill = np.clip(back + 0.05 * np.abs(t) ** 2.5, top, bottom)
+    hill = np.clip(back + 0.05 * np.abs(t) ** 2.5 + 0.15 * np.abs(t) ** 12, top, bottom)
     groove = np.array([[0.0, min(hill[12] + 0.012, bottom[12])], [0.0, bottom[12]]])
     return [
         Path("tongue", band(x, hill, bottom), TONGUE),

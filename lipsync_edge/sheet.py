@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_edge.drawing import Pose
+from lipsync_edge.mouth import told
 from lipsync_edge.portrait import draw
 from lipsync_edge.raster import Pixels, captioned, pixels
-from lipsync_edge.visemes import VISEMES
+from lipsync_edge.visemes import TOLD_BY, VISEMES
 
 VIEW = (0.0, 0.37, 0.46)
-"""The lower face: what of the picture a mouth is judged by."""
+"""The lower face: what of the picture is shown."""
+MOUTH_VIEW = (0.0, 0.37, 0.3)
+"""What of the picture a mouth is judged by."""
 THUMB = 32
+INTENT = 0.08
+"""What lips shut by intent count, on the scale of ``distance``."""
 COLUMNS, ROWS = 4, 3
 
 
@@ -26,9 +32,9 @@ class Sheet:
     mouths: list[dict[str, object]]
 
 
-def look(pose: Mapping[str, float]) -> NDArray[np.float64]:
+def look(pose: Pose) -> NDArray[np.float64]:
     """What the eye gets of a mouth: its small picture, (THUMB * THUMB * 3,), 0..1."""
-    return pixels(draw(pose), THUMB, VIEW, over=4).reshape(-1) / 255.0
+    return pixels(draw(pose), THUMB, MOUTH_VIEW, over=4).reshape(-1) / 255.0
 
 
 def distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -49,18 +55,33 @@ def distinct(looks: NDArray[np.float64], n: int) -> list[int]:
     return sorted(set(taken))
 
 
-def sheet(poses: Sequence[Mapping[str, float]], times_s: Sequence[float], cell: int) -> Sheet:
+def features(pose: Pose) -> NDArray[np.float64]:
+    """A look, and lips that are shut by intent: little to see beside lips at rest, yet they mean
+    the most."""
+    seen = look(pose)
+    return np.append(seen, INTENT * len(seen) ** 0.5 * told(pose))
+
+
+def nearest_viseme(pose: Pose) -> str:
+    """The viseme whose drawing is nearest, of those that the pose's axes can make."""
+    names = [name for name in VISEMES if TOLD_BY.get(name, "jawOpen") in pose or name == "rest"]
+    looks = np.array([features(VISEMES[name]) for name in names])
+    return names[int(distance(looks, features(pose)).argmin())]
+
+
+def sheet(poses: Iterable[Pose], times_s: Sequence[float], cell: int) -> Sheet:
     """The mouths of a film, ``cell`` pixels wide and high each."""
-    mouths_only = [{a: v for a, v in pose.items() if not a.startswith("eye")} for pose in poses]
-    looks = np.array([look(pose) for pose in mouths_only])
-    names, models = list(VISEMES), np.array([look(pose) for pose in VISEMES.values()])
+    kept, looks = [], []
+    for pose in poses:
+        kept.append({a: v for a, v in pose.items() if not a.startswith("eye")})
+        looks.append(features(kept[-1]))
+    taken = distinct(np.array(looks), COLUMNS * ROWS)
     cells, mouths = [], []
-    for k in distinct(looks, COLUMNS * ROWS):
-        name = names[int(distance(models, looks[k]).argmin())]
+    for k in taken:
+        name = nearest_viseme(kept[k])
         mouths.append({"time_s": round(times_s[k], 3), "like": name})
-        picture = pixels(draw(mouths_only[k]), cell, VIEW)
+        picture = pixels(draw(kept[k]), cell, VIEW)
         cells.append(captioned(picture, f"{times_s[k]:.2f} s   {name}"))
-    blank = np.full_like(cells[0], 255)
-    cells += [blank] * (COLUMNS * ROWS - len(cells))
+    cells += [np.full_like(cells[0], 255)] * (COLUMNS * ROWS - len(cells))
     rows = [np.concatenate(cells[k : k + COLUMNS], axis=1) for k in range(0, len(cells), COLUMNS)]
     return Sheet(np.concatenate(rows), mouths)

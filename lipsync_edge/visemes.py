@@ -23,9 +23,12 @@ SIDED = {
     f"mouth{part}"
     for part in ("Stretch", "Smile", "Frown", "Press", "UpperUp", "LowerDown", "Dimple")
 }
+TOLD_BY = {"f v": "mouthRollLower", "l th": "tongueOut"}
+"""The axis without which a mouth does not make a viseme, whatever else it looks like."""
 VISEMES: Mapping[str, Mapping[str, float]] = {
     "rest": {},
-    "p b m": both(jawOpen=0.12, mouthClose=0.12, mouthPress=0.6, mouthRollLower=0.2),
+    "p b m": both(jawOpen=0.12, mouthClose=0.12, mouthPress=0.6, mouthRollLower=0.2,
+                  mouthClosure=1.0),
     "f v": both(jawOpen=0.1, mouthRollLower=0.6, mouthUpperUp=0.3, mouthLowerDown=0.1),
     "w oo": both(jawOpen=0.2, mouthPucker=0.8, mouthFunnel=0.4, mouthLowerDown=0.1),
     "ee": both(jawOpen=0.2, mouthStretch=0.7, mouthSmile=0.25, mouthUpperUp=0.3,

@@ -18,7 +18,7 @@ from lipsync_edge.face import AXES, CHANNELS, axis_range
 from lipsync_edge.mouth import INSIDE, SEAM, TEETH, TONGUE, Y, draw_mouth, mouth
 from lipsync_edge.portrait import draw
 from lipsync_edge.raster import pixels
-from lipsync_edge.sheet import distance, distinct, look
+from lipsync_edge.sheet import distance, distinct, look, nearest_viseme
 from lipsync_edge.visemes import VISEMES, both
 
 pytest.importorskip("PIL")
@@ -84,12 +84,13 @@ def test_lips_that_are_told_to_be_shut_are() -> None:
 
 
 def test_visemes_can_be_told_apart() -> None:
-    """The bound: what a jaw's tenth of its way changes is 0.031, and is seen."""
+    """The bound is about 1.5 times what the first tenth of a jaw's way changes, which one sees."""
     looks = {name: look(pose) for name, pose in VISEMES.items()}
     apart = {pair: float(distance(*map(looks.get, pair))) for pair in combinations(looks, 2)}
     nearest = min(apart, key=lambda pair: apart[pair])
-    assert apart[nearest] >= 0.03, f"{nearest} are alike: {apart[nearest]:.3f}"
-    assert np.median(list(apart.values())) >= 0.09
+    assert apart[nearest] >= 0.07, f"{nearest} are alike: {apart[nearest]:.3f}"
+    assert np.median(list(apart.values())) >= 0.14
+    assert distance(look({}), look({"jawOpen": 0.1})) < 0.05
 
 
 def test_each_viseme_shows_what_a_lip_reader_looks_for() -> None:
@@ -174,6 +175,13 @@ def test_svg_that_moves_has_a_way_for_every_picture() -> None:
         assert len(ways) == 5
         assert len({way.count(" ") for way in ways}) == 1, "SVG blends equal commands alone"
         assert move.get("dur") == "0.500s"
+
+
+def test_a_mouth_is_called_what_it_looks_like() -> None:
+    weaker = {name: {a: 0.9 * v for a, v in pose.items()} for name, pose in VISEMES.items()}
+    assert [nearest_viseme(pose) for pose in weaker.values()] == list(VISEMES)
+    no_tongue = {a: v for a, v in VISEMES["l th"].items() if a != "tongueOut"}
+    assert nearest_viseme(no_tongue) == "eh", "a model without a tongue never says l"
 
 
 def test_distinct_mouths_are_the_far_ones() -> None:

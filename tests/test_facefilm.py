@@ -231,8 +231,10 @@ def test_ctrl_c_leaves_no_half_file(
     [
         (["-o", "OUT/face.avi"], "End its name in .mp4 .gif .png .svg."),
         (["-o", "OUT/none/face.svg"], "cannot be written: No such file"),
-        (["-o", "OUT/face.png", "--beside", "mouth-life"], "Did you mean mouth-live?"),
-        (["-o", "OUT/face.svg", "--beside", "mouth-live"], "write mp4, gif or png"),
+        (["-o", "OUT/face.png", "--at", "1", "--beside", "mouth-life"], "Did you mean mouth-live?"),
+        (["-o", "OUT/face.svg", "--beside", "mouth-live"], "or png with --at S."),
+        (["-o", "OUT/face.png", "--beside", "mouth-live"], "or png with --at S."),
+        (["-o", "OUT/face.gif", "--at", "1"], "write png or svg."),
         (["-o", "OUT/face.png", "--fps", "0"], "--fps: must be 1 to 120."),
         (["-o", "OUT/face.png", "--size", "101"], "--size: must be even"),
         (["-o", "OUT/face.png", "--at", "99"], "--at: the sound has 2.01 s."),

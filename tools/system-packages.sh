@@ -5,6 +5,7 @@
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
 #   system-packages.sh extract        what reading films needs
+#   system-packages.sh film           what writing films needs
 set -eu
 
 need=""
@@ -47,6 +48,9 @@ extract)
     has_library libGLESv2.so.2 || add libgles2
     has_library libglib-2.0.so.0 || add libglib2.0-0
     ;;
+film)
+    command -v ffmpeg >/dev/null 2>&1 || add ffmpeg
+    ;;
 learn)
     # Speech with exact phone times in many languages.
     command -v espeak-ng >/dev/null 2>&1 || add espeak-ng
@@ -63,7 +67,7 @@ prompts)
     done
     ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse | qemu | extract | learn | prompts" >&2
+    echo "usage: $0 robot PYTHON | pulse | qemu | extract | film | learn | prompts" >&2
     exit 2
     ;;
 esac
