@@ -5,7 +5,6 @@ A program and not a package: every Debian has it, it brings the codecs, and it r
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
 import tempfile
@@ -123,10 +122,9 @@ def _run(arguments: Sequence[str], path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"{path} does not exist.", "Check the path.")
     command = [program(), "-y", "-loglevel", "error", *arguments]
-    with contextlib.suppress(FileNotFoundError):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        if done.returncode:
-            raise LipsyncError(f"{path} cannot be read as sound: {_last(done.stderr)}")
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if done.returncode:
+        raise LipsyncError(f"{path} cannot be read as sound: {_last(done.stderr)}")
 
 
 def _last(words: bytes) -> str:
