@@ -110,7 +110,7 @@ def test_the_mouth_moves_with_speech_and_rests_in_silence(model: TfliteModel) ->
         assert poses_of(model, batch(quiet))[50:].max() < 0.1
 
 
-@pytest.mark.parametrize(("gain_db", "mean", "p95"), [(-30, 0.03, 0.1), (12, 0.01, 0.03)])
+@pytest.mark.parametrize(("gain_db", "mean", "p95"), [(-30, 0.03, 0.1), (12, 0.01, 0.04)])
 def test_a_whisper_and_a_shout_give_the_same_mouth(
     model: TfliteModel, gain_db: float, mean: float, p95: float
 ) -> None:
