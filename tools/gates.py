@@ -41,7 +41,7 @@ class Limits:
     least_fps: float = 18.0
     level_db: float = -55.0
     music: float = 0.3
-    agree: float = 0.35  # correlation under which lips and sound have nothing to do with each other
+    agree: float = 0.3  # correlation under which lips and sound have nothing to do with each other
     sure: float = 0.45  # correlation from which a delay is believed
     in_step_s: float = 0.06
     mended_s: float = 0.2
