@@ -29,6 +29,7 @@ DEVICES = {
     "gpio",
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
+RUNTIME |= {"store"}
 APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
