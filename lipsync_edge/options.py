@@ -160,6 +160,38 @@ class LogOptions:
 
 
 @dataclass(frozen=True)
+class ServiceOptions:
+    """How the program lives as a service."""
+
+    state_dir: str = option(
+        "", "folder for what must outlive a restart; empty: systemd's StateDirectory, else none"
+    )
+    socket: str = option(
+        "",
+        "control socket for status, mute, pose, ...; empty: control.sock in systemd's "
+        "RuntimeDirectory, else none",
+    )
+    realtime: str = option(
+        "auto",
+        "auto takes real-time priority and locked memory where it is allowed to",
+        choices=("auto", "off"),
+    )
+    safe_mode_after: int = option(
+        3, "crashes in a row after which the servos stay off; 0: never; needs state_dir", "", 0, 20
+    )
+
+
+@dataclass(frozen=True)
+class GpioOptions:
+    """The computer's own pins (BCM numbers); -1: not wired."""
+
+    status_led: int = option(-1, "LED that tells the state by its blinking", "", -1, 27)
+    button: int = option(-1, "push button to ground: mute, rest, shut down", "", -1, 27)
+    output_enable: int = option(-1, "the board's /OE; low while the servos may move", "", -1, 27)
+    servo_power: int = option(-1, "switches the servos' supply on; high: on", "", -1, 27)
+
+
+@dataclass(frozen=True)
 class ServoOptions:
     """One servo of a head profile: where it is plugged in and how far it may go."""
 
@@ -237,6 +269,8 @@ SECTIONS: dict[str, type[Any]] = {
     "motion": MotionOptions,
     "board": BoardOptions,
     "log": LogOptions,
+    "service": ServiceOptions,
+    "gpio": GpioOptions,
 }
 
 
