@@ -21,6 +21,7 @@ PURE = {
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
     *("planner", "emphasis", "personality", "horns"),
     *("calibration", "pulses", "yamledit"),
+    *("health", "ratelimit"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
@@ -29,7 +30,7 @@ DEVICES = {
     "gpio",
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
-RUNTIME |= {"store"}
+RUNTIME |= {"store", "notify", "realtime", "logs", "runs"}
 APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
