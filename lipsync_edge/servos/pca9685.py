@@ -102,7 +102,8 @@ class Pca9685Board:
             if self._lost and self._clock.now() < self._retry_at_s:
                 return False
             try:
-                self._look_after()
+                if not self._look_after():
+                    return False
                 self.silenced = False
                 for chip, wanted in zip(self._chips, counts, strict=True):
                     self._writes += self._tried(chip, chip.burst, wanted)
@@ -154,9 +155,13 @@ class Pca9685Board:
         table[self._board, self._channel] = np.where(is_pulse, np.minimum(counts, 4095), OFF)
         return table
 
-    def _look_after(self) -> None:
-        """Set the boards up again after a loss, or when one of them has forgotten its setup."""
-        now_s = self._clock.now()
+    def _look_after(self) -> bool:
+        """Set the boards up again after a loss, or when one of them has forgotten its setup.
+
+        False: it had, and all outputs are off, those of the other boards too. The caller shall wake
+        its servos anew, since for up to ``CHECK_S`` nobody held their horns.
+        """
+        now_s, whole = self._clock.now(), True
         if self._lost:
             for chip in self._chips:
                 self._tried(chip, chip.start, self._bus)
@@ -170,9 +175,13 @@ class Pca9685Board:
                         "reset it) and was set up again."
                     )
                     self._tried(chip, chip.start, self._bus)
+                    whole = False
         else:
-            return
+            return True
         self._check_at_s = now_s + CHECK_S
+        if not whole:
+            self._silence(self._retries)
+        return whole
 
     def _tried(self, chip: Driver, action: Callable[..., T], *given: object) -> T:
         """Do it, again on a bus error; BoardError when the tries are used up."""
