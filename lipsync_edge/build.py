@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from lipsync_edge.audio import Stream
 from lipsync_edge.audio.resample import Resampler
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.budget import PREDICT_WORTH, Budget, make_budget
+from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
 from lipsync_edge.errors import BoardError, ConfigError
+from lipsync_edge.heat import Heat
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion, MotionSpec
@@ -23,6 +27,7 @@ from lipsync_edge.servos.gate import Gate
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.telemetry import Telemetry
 from lipsync_edge.timeline import Timeline, TimelineSpec
+from lipsync_edge.wake import Wake
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +46,20 @@ def make_model(config: Config, clock: Clock) -> Model:
     from lipsync_edge.model.tflite import TfliteModel, open_bundle
 
     return TfliteModel(open_bundle(config.model.bundle), runtime=config.model.runtime)
+
+
+def safe_model() -> Model:
+    """What safe mode runs: it keeps the threads going, and neither files nor C code can fail."""
+    from lipsync_edge.model.dummy import DummyModel
+
+    return DummyModel()
+
+
+def safe_board(rig: Rig) -> Board:
+    """No board at all: in safe mode nothing touches the bus."""
+    from lipsync_edge.servos.off import NoBoard
+
+    return NoBoard(len(rig.slots))
 
 
 def make_board(config: Config, rig: Rig, clock: Clock) -> Board:
@@ -169,6 +188,15 @@ def lead_ms(config: Config) -> float:
     return config.motion.lead_ms if planned else 0.0
 
 
+def make_care(config: Config, rig: Rig, pose: Mapping[str, float] | None = None) -> Care:
+    """The care for a config's servos. ``pose``: the pulses, us by servo, that their horns are
+    believed to stand at."""
+    last_us = np.array([(pose or {}).get(name, np.nan) for name in rig.names])
+    wake = Wake(rig.neutral_us, last_us, config.motion.wake_spacing_ms / 1e3)
+    presets = [servo.options.preset for servo in config.head.servos]
+    return Care(rig.neutral_us, wake, Heat(presets, rig.neutral_us, rig.min_us, rig.max_us))
+
+
 def make_chain(
     config: Config,
     model: Model,
@@ -178,6 +206,7 @@ def make_chain(
     rate_hz: int,
     clock: Clock,
     telemetry: Telemetry,
+    care: Care | None = None,
 ) -> Chain:
     """Timeline, analyzer, motion, gate and mover for a stream of ``rate_hz``."""
     budget = budget_of(config, model, rate_hz)
@@ -196,7 +225,7 @@ def make_chain(
     return Chain(
         timeline=timeline,
         analyzer=Analyzer(ring, rate_hz, model, timeline, clock, telemetry),
-        mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes),
+        mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes, care),
         motion=motion,
         budget=budget,
         lookahead_samples=round(config.audio.lookahead_ms * per_ms),

@@ -168,6 +168,8 @@ def _check_pins(entries: Entries, gpio: GpioOptions, problems: Problems) -> None
     taken = {2: "the I2C bus", 3: "the I2C bus"}
     for name in rules(GpioOptions):
         pin, key = getattr(gpio, name), ("gpio", name)
+        if isinstance(pin, str):  # the driver and its faults
+            continue
         if key in entries and pin in taken:
             text = f"pin {pin} is already taken by {taken[pin]}; use another one"
             problems.add(entries[key].place, key, text)

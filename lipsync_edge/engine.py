@@ -7,6 +7,7 @@ elsewhere, so that the same parts run in real time, in a virtual one, and as fas
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,13 @@ from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.resample import Resampler, to_float
 from lipsync_edge.audio.ring import Ring
+from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock, Ticker
 from lipsync_edge.errors import ModelError
 from lipsync_edge.features import Features
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
-from lipsync_edge.motion import Motion
+from lipsync_edge.motion import Motion, Step
 from lipsync_edge.rest import Rest
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.servos import Board
@@ -137,10 +139,14 @@ class Mover:
         timeline: Timeline,
         telemetry: Telemetry,
         axes: tuple[str, ...],
+        care: Care | None = None,
     ) -> None:
+        """``care`` None: no soft start, no heat budget (a table, a test)."""
         self._motion, self._gate, self._idle, self._board = motion, gate, idle, board
         self._timeline, self._telemetry, self._axes = timeline, telemetry, axes
         self._last_s = -math.inf
+        self._shown: NDArray[np.float64] | None = None
+        self.care = care
         self.snapshot = Snapshot(0.0, {}, {}, False)
 
     def tick(self, heard_sample: float, now_s: float) -> NDArray[np.float64]:
@@ -148,17 +154,16 @@ class Mover:
 
         Returns the widths (n_servos,) in microseconds that the gate let through.
         """
-        step = self._motion.step(heard_sample, self._timeline)
+        step = self._wish(heard_sample)
         dt_s = now_s - self._last_s if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
-        sent_us = self._gate.pass_(step.widths_us, dt_s)
-        resting = self._idle.step(step.widths_us, dt_s)
-        if resting.any():
-            sent_us = self._gate.off(resting)
+        sent_us = self._let_through(step.widths_us, dt_s)
         self._motion.sent(sent_us)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be
+            if self.care:
+                self.care.lost()
         self._telemetry.ticks += 1
         self._telemetry.starved += step.starved
         self.snapshot = Snapshot(
@@ -167,6 +172,39 @@ class Mover:
             dict(zip(self._motion.names, sent_us.tolist(), strict=True)),
             step.starved,
         )
+        return sent_us
+
+    def show(self, pose: Mapping[str, float] | None) -> None:
+        """Hold this pose, axes by name, the others at 0; None: back to what is heard. For any
+        thread."""
+        if pose is None:
+            self._shown = None
+        else:
+            self._shown = np.array([pose.get(axis, 0.0) for axis in self._axes])
+
+    def _wish(self, heard_sample: float) -> Step:
+        shown = self._shown
+        if self.care and self.care.resting:
+            return self._motion.step(-math.inf, self._timeline)
+        if shown is not None:
+            return self._motion.show(shown)
+        return self._motion.step(heard_sample, self._timeline)
+
+    def _let_through(self, widths_us: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
+        """What care, gate and idleness leave of a wish, (n_servos,) us, NaN: off."""
+        off = self._idle.step(widths_us, dt_s)
+        if self.care is None:
+            sent_us = self._gate.pass_(widths_us, dt_s)
+            return self._gate.off(off) if off.any() else sent_us
+        leave = self.care.step(widths_us, dt_s)
+        if leave.start_us is not None:
+            self._gate.begin(leave.start_us)
+        sent_us = self._gate.pass_(leave.widths_us, dt_s, leave.pace)
+        if leave.asleep is not None:
+            off = off | leave.asleep
+        if off.any():
+            sent_us = self._gate.off(off)
+        self.care.sent(sent_us, dt_s)
         return sent_us
 
     def park(self, clock: Clock, period_s: float) -> None:

@@ -101,6 +101,10 @@ class Motion:
         shaped = self._personality.gained(poses)
         return Step(self._rig.widths_us(shaped[:-1]), poses[-1], starved)
 
+    def show(self, pose: Array) -> Step:
+        """The widths of a pose (n_axes,) as it is, held for whoever looks at it."""
+        return Step(self._rig.widths_us(pose), pose, False)
+
     def sent(self, widths_us: Array) -> None:
         """What really went to the servos, (n_servos,) us: the next plan goes on from there."""
         self._look.planner.sent(self._look.shares(widths_us))

@@ -114,6 +114,9 @@ class MotionOptions:
     idle_s: float = option(
         5.0, "rest after which servos with `on_idle: release` get no more pulses", "s", 0.5, 3600
     )
+    wake_spacing_ms: float = option(
+        40.0, "pause between two servos that wake, so that they do not start at once", "ms", 0, 2000
+    )
     margin_ms: float = option(10.0, "spare time in the latency budget", "ms", 0, 500)
     planner: str = option(
         "plan",
@@ -185,6 +188,14 @@ class ServiceOptions:
 class GpioOptions:
     """The computer's own pins (BCM numbers); -1: not wired."""
 
+    driver: str = option(
+        "auto",
+        "auto takes RPi.GPIO (rpi-lgpio) where a pin is given; dummy wires none",
+        choices=("auto", "dummy"),
+    )
+    faults: str = option(
+        "", "driver dummy only: misbehave, e.g. `press@2:0.1 fail@5`; press holds the button"
+    )
     status_led: int = option(-1, "LED that tells the state by its blinking", "", -1, 27)
     button: int = option(-1, "push button to ground: mute, rest, shut down", "", -1, 27)
     output_enable: int = option(-1, "the board's /OE; low while the servos may move", "", -1, 27)

@@ -73,4 +73,5 @@ class Wake:
             self._wait_s = self._spacing_s
         self.done = bool((self._age_s >= SLOW_S).all())
         pace = np.clip(LEAST_PACE + (1.0 - LEAST_PACE) * self._age_s / SLOW_S, LEAST_PACE, 1.0)
+        pace[np.isfinite(start_us)] = 0.0  # the first pulse is the one that it starts with
         return Waking(self._age_s < 0.0, start_us, pace)

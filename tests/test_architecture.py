@@ -20,17 +20,18 @@ PURE = {
     *("model", "model.card", "model.cardnodes", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
     *("planner", "emphasis", "personality", "horns"),
+    *("care", "wake", "heat", "panel", "servos.thermal"),
     *("calibration", "pulses", "yamledit"),
     *("health", "ratelimit"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
-    *("model.tflite", "model.dummy", "servos.dummy"),
+    *("model.tflite", "model.dummy", "servos.dummy", "servos.off"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
     "gpio",
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
-RUNTIME |= {"store", "notify", "realtime", "logs", "runs"}
+RUNTIME |= {"store", "notify", "realtime", "logs", "runs", "service"}
 APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
