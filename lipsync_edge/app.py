@@ -15,16 +15,28 @@ from lipsync_edge.audio import Source, Stream
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.audio.wav import resampled
-from lipsync_edge.build import Chain, make_board, make_chain, make_model, make_stream
+from lipsync_edge.build import (
+    Chain,
+    make_board,
+    make_chain,
+    make_model,
+    make_stream,
+    safe_board,
+    safe_model,
+)
 from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Feeder, Pacer
-from lipsync_edge.errors import AudioError
+from lipsync_edge.errors import AudioError, BoardError, LipsyncError
+from lipsync_edge.health import Counted, Vitals
+from lipsync_edge.logs import LogQueue
+from lipsync_edge.realtime import Realtime, thread_ids
 from lipsync_edge.sampleclock import SampleClock
+from lipsync_edge.service import Service
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.summary import Summary, summarize
 from lipsync_edge.supervisor import Supervisor
-from lipsync_edge.system import age_s
+from lipsync_edge.system import age_s, sigterm_as_interrupt
 from lipsync_edge.telemetry import Scene, Telemetry
 
 log = logging.getLogger(__name__)
@@ -33,6 +45,7 @@ RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
 HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
+MEND_S = 1.0  # pause between attempts to open a board that was not there at the start
 
 
 class Robot:
@@ -43,12 +56,36 @@ class Robot:
         self._max_s = max_s
         self._asked = ""  # the signal that asked us to stop
         self._clock = MonotonicClock()
+        self._begun_s = self._clock.now()
         self._telemetry = Telemetry()
         self._supervisor = Supervisor(self._clock)
+        self._logs = LogQueue(self._clock)
+        self._service = Service(config.service)
+        self._service.begin()
+        try:
+            with sigterm_as_interrupt():
+                self._build(source)
+        except LipsyncError as error:
+            self._service.refuse(error)
+            raise
+        except KeyboardInterrupt:
+            self._service.end("asked to, while it started", failed=False)
+            raise
+
+    def _build(self, source: Source | None) -> None:
+        config, safe = self.config, self._service.safe_mode
         self._bell = Bell()
-        self._model = make_model(config, self._clock)
+        self._model = safe_model() if safe else make_model(config, self._clock)
         self._rig = Rig(config.head, self._model.axes)
-        self._board = make_board(config, self._rig, self._clock)
+        self._board = safe_board(self._rig) if safe else make_board(config, self._rig, self._clock)
+        self._board_missing = ""  # why it could not be opened
+        self._mend_s = math.inf
+        unattended = self._service.unattended
+        self._realtime = Realtime(
+            config.service.realtime == "auto", logging.WARNING if unattended else logging.INFO
+        )
+        self._lost = ""  # why there is no sound device
+        self._blocks = Counted()
         self._has_source = source is not None
         self._stream = self._open_stream()
         rate_hz = self._stream.rate_hz
@@ -73,7 +110,6 @@ class Robot:
             self._heard_ring, self._bell, self._chain.lookahead_samples, self._source_ring
         )
         self._pacer = self._make_pacer()
-        self._begun_s = self._clock.now()
 
     def _open_stream(self, rate_hz: int = 0) -> Stream:
         """The microphone is opened only where it is what the head says."""
@@ -98,14 +134,22 @@ class Robot:
         atexit.register(self._board.close)
         for asked in (signal.SIGTERM, signal.SIGHUP):  # a service's stop, a closed terminal
             signal.signal(asked, self._note)
+        self._logs.install()
         try:
             self._start()
             self._watch(draw)
         except KeyboardInterrupt:
             self._supervisor.stop("Ctrl-C")
+        except LipsyncError as error:
+            self._supervisor.stop(str(error), failed=True)
+            self._service.refuse(error)
+            raise
         finally:
+            # Nothing else ends the watch without a reason but an error that nobody foresaw.
+            self._supervisor.stop("the main thread failed", failed=True)
             self._stop()
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        self._service.end(self._supervisor.reason, self._supervisor.failed)
         return self._summary()
 
     def _note(self, number: int, _: object) -> None:
@@ -114,16 +158,41 @@ class Robot:
 
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
-        self._board.open()
+        self._supervisor.loop("log", self._write_logs)
+        self._open_board()
+        self._realtime.lock()
         gc.collect()
         gc.freeze()
         self._supervisor.loop("analyzer", self._analyze)
         if self._feeder:
             self._supervisor.loop("feeder", self._feed)
             self._await_source()
-        self._stream.start(self._courier)
+        self._start_stream()
         self._supervisor.loop("mover", self._pacer.step)
+        for name in ("mover", "analyzer"):
+            self._realtime.give(name, self._supervisor.native_ids(name))
         self._begun_s = self._clock.now()
+
+    def _write_logs(self) -> None:
+        self._logs.step()
+
+    def _open_board(self) -> None:
+        """Where nobody stands by, a board that is not there costs the motion, not the sound."""
+        try:
+            self._board.open()
+        except BoardError as error:
+            if not self._service.unattended:
+                raise
+            self._board_missing = str(error)
+            self._mend_s = self._clock.now() + MEND_S
+        else:
+            self._board_missing, self._mend_s = "", math.inf
+
+    def _start_stream(self) -> None:
+        """Begin to carry sound; the threads that this makes go first."""
+        before = thread_ids()
+        self._stream.start(self._courier)
+        self._realtime.give("sound", thread_ids() - before)
 
     def _await_source(self) -> None:
         """Give the source a moment to come up with its first samples; a pipe may take longer."""
@@ -145,11 +214,40 @@ class Robot:
     def _watch(self, draw: Callable[[Scene], None]) -> None:
         while not self._supervisor.wait(FRAME_S):
             draw(Scene(self._chain.mover.snapshot, self._health()))
-            if math.isnan(self._telemetry.ready_s) and self._sample_clock.ready:
-                self._telemetry.ready_s = age_s()
+            self._tell()
+            if self._clock.now() >= self._mend_s:
+                self._open_board()
             if not self._stream.is_active():
                 self._reopen(draw)
             self._end_when_done()
+
+    def _tell(self) -> None:
+        now_s = self._clock.now()
+        self._service.tell(self._vitals(now_s), now_s, now_s - self._begun_s)
+        if math.isnan(self._telemetry.ready_s) and self._service.is_ready:
+            self._telemetry.ready_s = age_s()
+
+    def _vitals(self, now_s: float) -> Vitals:
+        telemetry, board, courier = self._telemetry, self._board.health(), self._courier
+        return Vitals(
+            beat_ages_s=self._supervisor.beat_ages_s(),
+            sound_age_s=self._blocks.age_s(courier.blocks, now_s),
+            sound_clock=self._sample_clock.ready,
+            hops=telemetry.hops,
+            ticks=telemetry.ticks,
+            xruns=courier.xruns,
+            late=telemetry.late,
+            refused_poses=telemetry.refused_poses,
+            heard_s=telemetry.heard_s,
+            lookahead_ms=self.config.audio.lookahead_ms,
+            openness=max(map(abs, self._chain.mover.snapshot.pose.values()), default=0.0),
+            muted=courier.muted,
+            lost=self._lost,
+            board_ok=board.ok,
+            board_failures=board.failures,
+            board_message=self._board_missing or board.message,
+            safe_mode=self._service.safe_mode,
+        )
 
     def _end_when_done(self) -> None:
         if self._asked:
@@ -168,8 +266,7 @@ class Robot:
     def _reopen(self, draw: Callable[[Scene], None]) -> None:
         """The device is gone: try by name until it is back; meanwhile the mouth eases to rest."""
         self._telemetry.lost_devices += 1
-        failure = self._stream.failure or "it stopped"
-        log.warning("sound device lost: %s", failure)
+        failure = self._lost = self._stream.failure or "it stopped"
         rate_hz = self._stream.rate_hz
         self._stream.stop()
         if "callback failed" in failure:  # our own fault: opening it again would not mend it
@@ -179,13 +276,14 @@ class Robot:
         while not self._supervisor.wait(FRAME_S):
             self._end_when_done()
             draw(Scene(self._chain.mover.snapshot, "sound device lost, waiting for it"))
+            self._tell()
             if self._clock.now() < next_s:
                 continue
             try:
                 self._stream = self._open_stream(rate_hz)
                 self._sample_clock.resync()
-                self._stream.start(self._courier)
-                log.warning("sound device is back: %s", self._stream.name)
+                self._start_stream()
+                self._lost = ""
                 return
             except AudioError as error:
                 log.debug("not yet: %s", error)
@@ -194,9 +292,9 @@ class Robot:
 
     def _stop(self) -> None:
         """In reverse: the mover first, so that nobody writes after the outputs are off."""
+        self._service.stopping()
         with suppress(ValueError):  # impatience must not leave the outputs on
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._supervisor.stop("stopped")
         try:
             if self._supervisor.join("mover"):
                 self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
@@ -209,6 +307,10 @@ class Robot:
         if self._source:
             self._source.close()  # first: the feeder may wait for a pipe that is silent
         self._supervisor.join()
+        self._logs.remove()
+        while self._logs.step(0):
+            pass
+        self._realtime.close()
 
     def _health(self) -> str:
         telemetry, board = self._telemetry, self._board.health()

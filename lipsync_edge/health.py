@@ -34,9 +34,23 @@ class Vitals:
     muted: bool = False
     lost: str = ""
     board_ok: bool = True
+    board_failures: int = 0
     board_message: str = ""
     safe_mode: str = ""  # why the servos are disabled; empty where they are not
     notes: tuple[str, ...] = ()  # what else is worth a word: heat, supply
+
+
+class Counted:
+    """Tells by a counter that should grow for how long it did not."""
+
+    def __init__(self) -> None:
+        self._count, self._since_s = -1, math.nan
+
+    def age_s(self, count: int, now_s: float) -> float:
+        """Seconds since ``count`` changed, as far as somebody looked."""
+        if count != self._count:
+            self._count, self._since_s = count, now_s
+        return now_s - self._since_s
 
 
 def flows(vitals: Vitals) -> bool:

@@ -7,10 +7,13 @@ more; the mover's tick is 20 ms. Both are refused to ordinary users, who do well
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 PRIORITIES: Mapping[str, int] = {"sound": 50, "mover": 40, "analyzer": 20}
 """SCHED_FIFO priorities, 1..99: who is late first when late comes first. All below the kernel's own
@@ -71,3 +74,36 @@ def prioritize(thread_ids: Iterable[int], priority: int) -> str:
     except OSError as error:
         return f"no real-time priority ({error.strerror}; LimitRTPRIO=50 allows it)"
     return ""
+
+
+class Realtime:
+    """Asks for it where wanted; says once, in one line, that it was refused, and goes on."""
+
+    def __init__(self, wanted: bool, level: int) -> None:
+        """``level``: how loud to say it: a service should have it, a desktop need not."""
+        self._wanted, self._level = wanted, level
+        self._locked = False
+
+    def lock(self) -> None:
+        """Lock the memory. Call it when all is loaded."""
+        if self._wanted:
+            trouble = lock_memory()
+            self._locked = not trouble
+            self._say(trouble)
+
+    def give(self, name: str, thread_ids: Iterable[int]) -> None:
+        """Give the threads the priority called ``name``, see ``PRIORITIES``."""
+        if self._wanted:
+            trouble = prioritize(thread_ids, PRIORITIES[name])
+            self._wanted = not trouble
+            self._say(trouble)
+
+    def close(self) -> None:
+        """Unlock what was locked."""
+        if self._locked:
+            unlock_memory()
+            self._locked = False
+
+    def _say(self, trouble: str) -> None:
+        if trouble:
+            log.log(self._level, "runs without real time: %s", trouble)
