@@ -18,6 +18,7 @@ from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
 from lipsync_edge.errors import BoardError, ConfigError
+from lipsync_edge.gpio import Pins
 from lipsync_edge.heat import Heat
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
@@ -194,7 +195,20 @@ def make_care(config: Config, rig: Rig, pose: Mapping[str, float] | None = None)
     last_us = np.array([(pose or {}).get(name, np.nan) for name in rig.names])
     wake = Wake(rig.neutral_us, last_us, config.motion.wake_spacing_ms / 1e3)
     presets = [servo.options.preset for servo in config.head.servos]
-    return Care(rig.neutral_us, wake, Heat(presets, rig.neutral_us, rig.min_us, rig.max_us))
+    heat = Heat(presets, rig.neutral_us, rig.min_us, rig.max_us)
+    return Care(rig.neutral_us, wake, heat, last_us)
+
+
+def make_pins(config: Config) -> Pins:
+    """The pins of a config, not yet taken. Raises ConfigError."""
+    if config.gpio.driver != "dummy":
+        return Pins(config.gpio)
+    from lipsync_edge.gpio_dummy import DummyGpio
+
+    try:
+        return Pins(config.gpio, DummyGpio(config.gpio.faults))
+    except ValueError as error:
+        raise ConfigError([f"gpio.faults: {error}"]) from error
 
 
 def make_chain(

@@ -1,7 +1,8 @@
 """What stands between the wish to move and the gate, so that servos live long.
 
 A soft start, the heat budget, smaller and slower moves while the supply sags, and rest on demand.
-Pure; the mover steps it. ``ease`` and ``resting`` may be set by another thread at any time.
+Pure; the mover steps it. ``ease``, ``resting`` and ``limp`` may be set by another thread at any
+time.
 """
 
 from __future__ import annotations
@@ -34,21 +35,24 @@ class Leave:
 class Care:
     """The care for ``n`` servos. ``last_us`` (n,): where the horns are believed to stand, NaN where
     nobody knows; ``ease``: the share of range and speed that is asked for, 0..1; ``resting``: True
-    brings all to neutral and then switches the outputs off, until it is False again."""
+    brings all to neutral and then switches the outputs off, until it is False again; ``all_off``:
+    whether they are."""
 
-    def __init__(self, neutral_us: Array, wake: Wake, heat: Heat) -> None:
-        """``neutral_us``: (n,) us."""
+    def __init__(self, neutral_us: Array, wake: Wake, heat: Heat, last_us: Array) -> None:
+        """``neutral_us``, ``last_us``: (n,) us; the wake must have been given the latter, too."""
         self._neutral_us, self._wake, self._heat = neutral_us, wake, heat
         self._eased = 1.0
-        self._all_off = True
-        self.last_us = np.full_like(neutral_us, np.nan)
+        self.all_off = True
+        self.last_us = last_us
         self.ease = 1.0
         self.resting = False
+        self.limp = False
+        """Set it where the outputs were cut behind the mover's back: it will wake all anew."""
 
     @property
     def awake(self) -> bool:
         """All servos are awake and as fast as ever (on idle they may yet be off)."""
-        return self._wake.done and not self._all_off
+        return self._wake.done and not self.all_off
 
     @property
     def wake_s(self) -> float:
@@ -67,7 +71,10 @@ class Care:
 
     def step(self, widths_us: Array, dt_s: float) -> Leave:
         """What may become of the wish ``widths_us`` (n,), ``dt_s`` after the last one."""
-        if self.resting and self._all_off:
+        if self.limp:
+            self.limp = False
+            self.lost()
+        if self.resting and self.all_off:
             return Leave(widths_us, asleep=np.ones(self._neutral_us.shape, dtype=bool))
         widths_us = self._heat.cut(widths_us)
         reach = EASE_PER_S * max(dt_s, 0.0)
@@ -85,13 +92,13 @@ class Care:
         on = ~np.isnan(sent_us)
         self.last_us = np.where(on, sent_us, self.last_us)
         if not self.resting:
-            self._all_off = self._all_off and not on.any()
-        elif not self._all_off:
+            self.all_off = self.all_off and not on.any()
+        elif not self.all_off:
             away_us = np.abs(sent_us - self._neutral_us)
             if not (away_us > AT_REST_US).any():  # NaN, off, is no way from neutral
                 self.lost()
 
     def lost(self) -> None:
         """All outputs went off: wake all anew, from where they were sent last."""
-        self._wake.sleep(self.last_us)
-        self._all_off = True
+        self._wake.anew(self.last_us)
+        self.all_off = True

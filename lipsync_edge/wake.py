@@ -55,7 +55,7 @@ class Wake:
         self._n_awake, self._wait_s = 0, 0.0
         self.done = not len(self._neutral_us)
 
-    def sleep(self, last_us: Array) -> None:
+    def anew(self, last_us: Array) -> None:
         """All outputs went off, the horns are limp: wake them anew, from ``last_us`` (n_servos,),
         NaN where unknown."""
         self._begin(last_us)

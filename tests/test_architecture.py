@@ -28,10 +28,10 @@ DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy", "servos.off"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
-    "gpio",
+    *("gpio", "gpio_dummy"),
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
-RUNTIME |= {"store", "notify", "realtime", "logs", "runs", "service"}
+RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
 APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {

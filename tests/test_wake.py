@@ -71,7 +71,7 @@ def test_after_a_loss_all_wake_anew() -> None:
     wake = Wake(NEUTRAL_US)
     started(wake, 3.0)
     assert wake.done
-    wake.sleep(np.full(10, 1234.0))
+    wake.anew(np.full(10, 1234.0))
     assert not wake.done
     waking = wake.step(TICK_S)
     assert waking.asleep.sum() == 9
