@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
-import subprocess
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-log = logging.getLogger(__name__)
 
 
 def peak_rss_mb() -> float:
@@ -59,15 +55,6 @@ def hide_library_chatter() -> None:
     sys.stderr = own
 
 
-def power_off() -> None:
-    """Ask the computer to shut down; whether we may is for its policy to say, and is logged."""
-    done = subprocess.run(
-        ["systemctl", "poweroff", "--no-ask-password"], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        log.error("this computer does not shut down for us: %s", done.stderr.strip())
-
-
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
     """Whoever ends the program politely gets the outputs off, as with Ctrl-C. Main thread only."""
@@ -76,15 +63,3 @@ def sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def power_off() -> str:
-    """Ask systemd to shut the computer down; why it refused, in words, or empty."""
-    try:
-        done = subprocess.run(
-            ["systemctl", "poweroff"], capture_output=True, text=True, timeout=10, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"the computer cannot be shut down ({error})"
-    reason = done.stderr.strip().splitlines()[:1]
-    return f"the computer cannot be shut down ({''.join(reason)})" if done.returncode else ""
