@@ -63,3 +63,15 @@ def sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def power_off() -> str:
+    """Ask systemd to shut the computer down; why it refused, in words, or empty."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "poweroff"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the computer cannot be shut down ({error})"
+    reason = done.stderr.strip().splitlines()[:1]
+    return f"the computer cannot be shut down ({''.join(reason)})" if done.returncode else ""
