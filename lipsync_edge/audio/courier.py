@@ -43,6 +43,7 @@ class BlockCourier:
         self.xruns = 0
         self.underruns = 0  # blocks for which the source was late; not counted after its end
         self.muted = False  # the speaker gets zeros; everything else goes on
+        self.held = False  # the source waits, silence is played; as while the servos wake
 
     def carry(
         self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
@@ -83,7 +84,7 @@ class BlockCourier:
         """The next samples of the source; silence where it is late, at its end, or is none."""
         pulled = self._pulled[:n_samples]
         n_got = 0
-        if self._source is not None:
+        if self._source is not None and not self.held:
             ended = self._source.ended  # looked at first: what is missing after it is the end
             n_got = self._source.read_into(pulled)[1]
             if n_got < n_samples:
