@@ -1,7 +1,7 @@
 """What stands between the wish to move and the gate, so that servos live long.
 
 A soft start, the heat budget, smaller and slower moves while the supply sags, and rest on demand.
-Pure; the mover steps it. ``ease``, ``resting`` and ``limp`` may be set by another thread at any
+Pure; the mover steps it. ``ease``, ``resting`` and ``blocked`` may be set by another thread at any
 time.
 """
 
@@ -35,8 +35,8 @@ class Leave:
 class Care:
     """The care for ``n`` servos. ``last_us`` (n,): where the horns are believed to stand, NaN where
     nobody knows; ``ease``: the share of range and speed that is asked for, 0..1; ``resting``: True
-    brings all to neutral and then switches the outputs off, until it is False again; ``all_off``:
-    whether they are."""
+    brings all to neutral and then switches the outputs off, until it is False again;
+    ``blocked``: True switches them off at once; ``all_off``: whether they are."""
 
     def __init__(self, neutral_us: Array, wake: Wake, heat: Heat, last_us: Array) -> None:
         """``neutral_us``, ``last_us``: (n,) us; the wake must have been given the latter, too."""
@@ -46,8 +46,7 @@ class Care:
         self.last_us = last_us
         self.ease = 1.0
         self.resting = False
-        self.limp = False
-        """Set it where the outputs were cut behind the mover's back: it will wake all anew."""
+        self.blocked = False
 
     @property
     def awake(self) -> bool:
@@ -71,10 +70,9 @@ class Care:
 
     def step(self, widths_us: Array, dt_s: float) -> Leave:
         """What may become of the wish ``widths_us`` (n,), ``dt_s`` after the last one."""
-        if self.limp:
-            self.limp = False
+        if self.blocked and not self.all_off:
             self.lost()
-        if self.resting and self.all_off:
+        if self.blocked or (self.resting and self.all_off):
             return Leave(widths_us, asleep=np.ones(self._neutral_us.shape, dtype=bool))
         widths_us = self._heat.cut(widths_us)
         reach = EASE_PER_S * max(dt_s, 0.0)

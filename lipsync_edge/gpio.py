@@ -84,6 +84,11 @@ class Pins:
         o = self._options
         return max(o.status_led, o.button, o.output_enable, o.servo_power) >= 0
 
+    @property
+    def has_power(self) -> bool:
+        """Whether a pin switches the servos' supply."""
+        return self._options.servo_power >= 0
+
     def open(self) -> None:
         """Take the pins; all is off. GpioError, with the remedy, where that fails."""
         if not self.wired:
