@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from lipsync_edge.attendant import Attendant, last_pose, led_state
 from lipsync_edge.audio import Source, Stream
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
@@ -18,8 +19,10 @@ from lipsync_edge.audio.wav import resampled
 from lipsync_edge.build import (
     Chain,
     make_board,
+    make_care,
     make_chain,
     make_model,
+    make_pins,
     make_stream,
     safe_board,
     safe_model,
@@ -27,16 +30,18 @@ from lipsync_edge.build import (
 from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Feeder, Pacer
-from lipsync_edge.errors import AudioError, BoardError, LipsyncError
+from lipsync_edge.errors import BoardError, LipsyncError
 from lipsync_edge.health import Counted, Vitals
 from lipsync_edge.logs import LogQueue
-from lipsync_edge.realtime import Realtime, thread_ids
+from lipsync_edge.realtime import Realtime
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.service import Service
 from lipsync_edge.servos.rig import Rig
+from lipsync_edge.sound import Sound
 from lipsync_edge.summary import Summary, summarize
 from lipsync_edge.supervisor import Supervisor
-from lipsync_edge.system import age_s, sigterm_as_interrupt
+from lipsync_edge.supply import Sensors, Supply
+from lipsync_edge.system import age_s, power_off, sigterm_as_interrupt
 from lipsync_edge.telemetry import Scene, Telemetry
 
 log = logging.getLogger(__name__)
@@ -45,6 +50,8 @@ RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
 HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
+HOLD_S = 1.0  # longer than it takes to wake, no sound waits for servos
+SHUT_DOWN = "the button, held for long"
 MEND_S = 1.0  # pause between attempts to open a board that was not there at the start
 
 
@@ -84,16 +91,22 @@ class Robot:
         self._realtime = Realtime(
             config.service.realtime == "auto", logging.WARNING if unattended else logging.INFO
         )
-        self._lost = ""  # why there is no sound device
         self._blocks = Counted()
         self._has_source = source is not None
-        self._stream = self._open_stream()
-        rate_hz = self._stream.rate_hz
+        self._sound = Sound(
+            self._open_stream, self._clock, self._telemetry, self._realtime, config.audio.retry_s
+        )
+        rate_hz = self._sound.stream.rate_hz
         self._source = resampled(source, rate_hz) if source else None
         self._heard_ring = Ring(int(RING_S * rate_hz))
         self._source_ring = Ring(int(RING_S * rate_hz)) if self._source else None
         self._feeder = (
             Feeder(self._source, self._source_ring) if self._source and self._source_ring else None
+        )
+        store = self._service.store
+        care = make_care(config, self._rig, last_pose(store))
+        self._attendant = Attendant(
+            make_pins(config), Supply(Sensors()), care, self._rig.names, store
         )
         self._chain: Chain = make_chain(
             config,
@@ -104,14 +117,18 @@ class Robot:
             rate_hz,
             self._clock,
             self._telemetry,
+            care,
         )
-        self._sample_clock = SampleClock(rate_hz, self._stream.output_latency_s)
+        self._care = care
+        self._sample_clock = SampleClock(rate_hz, self._sound.stream.output_latency_s)
         self._courier = BlockCourier(
             self._heard_ring, self._bell, self._chain.lookahead_samples, self._source_ring
         )
+        # The first word shall not be lost on servos that wake; a board that fails may not keep it.
+        self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
 
-    def _open_stream(self, rate_hz: int = 0) -> Stream:
+    def _open_stream(self, rate_hz: int) -> Stream:
         """The microphone is opened only where it is what the head says."""
         duplex = bool(self.config.audio.input) and not self._has_source
         return make_stream(self.config, self._clock, self._supervisor.spawn, duplex, rate_hz)
@@ -150,6 +167,8 @@ class Robot:
             self._stop()
             signal.signal(signal.SIGINT, signal.default_int_handler)
         self._service.end(self._supervisor.reason, self._supervisor.failed)
+        if self._supervisor.reason == SHUT_DOWN and (refused := power_off()):
+            log.error("%s", refused)
         return self._summary()
 
     def _note(self, number: int, _: object) -> None:
@@ -159,6 +178,7 @@ class Robot:
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
         self._supervisor.loop("log", self._write_logs)
+        self._attendant.open()
         self._open_board()
         self._realtime.lock()
         gc.collect()
@@ -167,7 +187,7 @@ class Robot:
         if self._feeder:
             self._supervisor.loop("feeder", self._feed)
             self._await_source()
-        self._start_stream()
+        self._sound.start(self._courier, self._sample_clock)
         self._supervisor.loop("mover", self._pacer.step)
         for name in ("mover", "analyzer"):
             self._realtime.give(name, self._supervisor.native_ids(name))
@@ -187,12 +207,7 @@ class Robot:
             self._mend_s = self._clock.now() + MEND_S
         else:
             self._board_missing, self._mend_s = "", math.inf
-
-    def _start_stream(self) -> None:
-        """Begin to carry sound; the threads that this makes go first."""
-        before = thread_ids()
-        self._stream.start(self._courier)
-        self._realtime.give("sound", thread_ids() - before)
+            self._attendant.power(not self._service.safe_mode)
 
     def _await_source(self) -> None:
         """Give the source a moment to come up with its first samples; a pipe may take longer."""
@@ -217,15 +232,32 @@ class Robot:
             self._tell()
             if self._clock.now() >= self._mend_s:
                 self._open_board()
-            if not self._stream.is_active():
-                self._reopen(draw)
+            if failure := self._sound.step():
+                self._supervisor.stop(failure, failed=True)
             self._end_when_done()
 
     def _tell(self) -> None:
         now_s = self._clock.now()
-        self._service.tell(self._vitals(now_s), now_s, now_s - self._begun_s)
+        self._press(self._attendant.step(now_s))
+        vitals = self._vitals(now_s)
+        self._service.tell(vitals, now_s, now_s - self._begun_s)
+        self._attendant.guard(vitals, now_s)
+        self._attendant.show(led_state(vitals), now_s)
+        if self._care.awake or now_s - self._begun_s > self._care.wake_s + HOLD_S:
+            self._courier.held = False
         if math.isnan(self._telemetry.ready_s) and self._service.is_ready:
             self._telemetry.ready_s = age_s()
+
+    def _press(self, button: str) -> None:
+        """Short: mute or unmute, or awake from rest; long: rest; very long: shut down."""
+        if button == "short" and self._care.resting:
+            self._care.resting = False
+        elif button == "short":
+            self._courier.muted = not self._courier.muted
+        elif button == "long":
+            self._care.resting = True
+        elif button == "very long":
+            self._supervisor.stop(SHUT_DOWN)
 
     def _vitals(self, now_s: float) -> Vitals:
         telemetry, board, courier = self._telemetry, self._board.health(), self._courier
@@ -242,11 +274,14 @@ class Robot:
             lookahead_ms=self.config.audio.lookahead_ms,
             openness=max(map(abs, self._chain.mover.snapshot.pose.values()), default=0.0),
             muted=courier.muted,
-            lost=self._lost,
+            resting=self._care.resting,
+            lost=self._sound.lost,
             board_ok=board.ok,
             board_failures=board.failures,
             board_message=self._board_missing or board.message,
             safe_mode=self._service.safe_mode,
+            notes=self._attendant.notes(),
+            hot=self._attendant.hot(),
         )
 
     def _end_when_done(self) -> None:
@@ -259,36 +294,9 @@ class Robot:
                 self._supervisor.stop(f"the {name} hangs since {silent_s:.0f} s", failed=True)
         if self._clock.now() - self._begun_s >= self._max_s:
             self._supervisor.stop(f"ran for {self._max_s:.0f} s")
-        end_s = self._courier.end_sample / self._stream.rate_hz
+        end_s = self._courier.end_sample / self._sound.stream.rate_hz
         if end_s >= 0 and self._telemetry.heard_s > end_s + TAIL_S:
             self._supervisor.stop("the end of the sound")
-
-    def _reopen(self, draw: Callable[[Scene], None]) -> None:
-        """The device is gone: try by name until it is back; meanwhile the mouth eases to rest."""
-        self._telemetry.lost_devices += 1
-        failure = self._lost = self._stream.failure or "it stopped"
-        rate_hz = self._stream.rate_hz
-        self._stream.stop()
-        if "callback failed" in failure:  # our own fault: opening it again would not mend it
-            self._telemetry.callback_errors += 1
-            self._supervisor.stop(failure, failed=True)
-        next_s = self._clock.now() + self.config.audio.retry_s
-        while not self._supervisor.wait(FRAME_S):
-            self._end_when_done()
-            draw(Scene(self._chain.mover.snapshot, "sound device lost, waiting for it"))
-            self._tell()
-            if self._clock.now() < next_s:
-                continue
-            try:
-                self._stream = self._open_stream(rate_hz)
-                self._sample_clock.resync()
-                self._start_stream()
-                self._lost = ""
-                return
-            except AudioError as error:
-                log.debug("not yet: %s", error)
-                self._stream.stop()  # also one that opened and did not start
-                next_s = self._clock.now() + self.config.audio.retry_s
 
     def _stop(self) -> None:
         """In reverse: the mover first, so that nobody writes after the outputs are off."""
@@ -298,12 +306,15 @@ class Robot:
         try:
             if self._supervisor.join("mover"):
                 self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
+            else:
+                self._attendant.power(False)
         finally:
             self._board.close()
         if not self._board.silenced:
             self._supervisor.failed = True
             log.error("outputs may still be on: %s", self._board.health().message)
-        self._stream.stop()
+        self._attendant.close()
+        self._sound.stop()
         if self._source:
             self._source.close()  # first: the feeder may wait for a pipe that is silent
         self._supervisor.join()
@@ -313,6 +324,8 @@ class Robot:
         self._realtime.close()
 
     def _health(self) -> str:
+        if self._sound.lost:
+            return "sound device lost, waiting for it"
         telemetry, board = self._telemetry, self._board.health()
         return (
             f"{telemetry.heard_s:6.1f} s  xruns {self._courier.xruns}  "
@@ -325,7 +338,7 @@ class Robot:
             reason=self._supervisor.reason,
             failed=self._supervisor.failed,
             config=self.config,
-            stream=self._stream,
+            stream=self._sound.stream,
             courier=self._courier,
             board=self._board,
             model_name=self._model.name,

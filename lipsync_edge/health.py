@@ -32,12 +32,19 @@ class Vitals:
     lookahead_ms: float = 0.0
     openness: float = 0.0  # the largest axis of the pose, 0..1
     muted: bool = False
+    resting: bool = False  # on demand: outputs off until it is told otherwise
     lost: str = ""
     board_ok: bool = True
     board_failures: int = 0
     board_message: str = ""
     safe_mode: str = ""  # why the servos are disabled; empty where they are not
-    notes: tuple[str, ...] = ()  # what else is worth a word: heat, supply
+    notes: tuple[str, ...] = ()  # what strains the computer: a weak supply, heat
+    hot: tuple[str, ...] = ()  # servos over their heat budget
+
+    @property
+    def strained(self) -> bool:
+        """Something is wrong that the head goes on with."""
+        return bool(self.notes or self.hot)
 
 
 class Counted:
@@ -83,13 +90,18 @@ def status_line(vitals: Vitals) -> str:
         doing = "starting"
     else:
         doing = "speaking" if vitals.openness > SILENT else "silent"
+        doing = "resting" if vitals.resting else doing
         doing += ", muted" if vitals.muted else ""
     parts = [f"SAFE MODE: {vitals.safe_mode}"] if vitals.safe_mode else []
     parts += [doing, f"look-ahead {vitals.lookahead_ms:.0f} ms", f"{vitals.xruns} xruns"]
     if not vitals.safe_mode:
         parts.append("board ok" if vitals.board_ok else f"board: {vitals.board_message}")
-    dead = stale(vitals)
-    return ", ".join([*parts, *vitals.notes, *([f"{dead} hangs"] if dead else [])])
+    parts += vitals.notes
+    if vitals.hot:
+        parts.append("too warm: " + " ".join(vitals.hot))
+    if dead := stale(vitals):
+        parts.append(f"{dead} hangs")
+    return ", ".join(parts)
 
 
 def detail_line(vitals: Vitals) -> str:

@@ -32,7 +32,21 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
-APP = {"app", "build", "calibrate", "cli", "doctor", "render", "rewrite", "view", "__main__", ""}
+APP = {
+    "app",
+    "attendant",
+    "sound",
+    "build",
+    "calibrate",
+    "cli",
+    "doctor",
+    "render",
+    "rewrite",
+    "view",
+    "__main__",
+    "",
+}
+APP |= {"attendant", "sound"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
