@@ -17,7 +17,7 @@ from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
-from lipsync_edge.errors import BoardError, ConfigError
+from lipsync_edge.errors import BoardError, ConfigError, GpioError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.heat import Heat
 from lipsync_edge.idle import Idle
@@ -187,6 +187,18 @@ def lead_ms(config: Config) -> float:
     """How much the mouth leads by plan: nothing in live mode, where it trails anyway."""
     planned = config.motion.planner == "plan" and config.audio.lookahead_ms > 0
     return config.motion.lead_ms if planned else 0.0
+
+
+def disable_outputs(config: Config) -> str:
+    """``/OE`` high and the servos' supply off where they are wired, which needs no bus; why that
+    failed, in words, or empty."""
+    pins, trouble = make_pins(config), ""
+    try:
+        pins.open()
+    except GpioError as error:
+        trouble = str(error)
+    pins.close()
+    return trouble
 
 
 def make_care(config: Config, rig: Rig, pose: Mapping[str, float] | None = None) -> Care:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from lipsync_edge import __version__, config
 from lipsync_edge.audio import Source
 from lipsync_edge.errors import LipsyncError, UsageError
+from lipsync_edge.notify import Notifier
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
 SAMPLE = Path(__file__).parent / "samples" / "hello.wav"
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.command(arguments))
     except LipsyncError as error:
         print(f"lipsync-edge: {error}", file=sys.stderr)
+        Notifier().status(str(error))  # `systemctl status` shows it
         return error.exit_code
     except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -360,12 +362,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _detach(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.build import disable_outputs
     from lipsync_edge.servos.pca9685 import detach_all
 
     addresses = None  # every board that is found
     if arguments.config:
         try:
-            addresses = [board.address for board in config.load(arguments.config).head.boards]
+            settings = config.load(arguments.config)
+            addresses = [board.address for board in settings.head.boards]
+            if trouble := disable_outputs(settings):
+                print(f"warning: {trouble}", file=sys.stderr)
         except LipsyncError as error:  # the last thing that may keep outputs on is a typing error
             print(f"warning: {error}\nSwitching off every board instead.", file=sys.stderr)
     off = [f"0x{address:02x}" for address in detach_all(None, addresses)]

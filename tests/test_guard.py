@@ -13,7 +13,8 @@ from lipsync_edge import config
 from lipsync_edge.app import Robot
 from lipsync_edge.attendant import LOOK_S, Attendant, last_pose, led_state
 from lipsync_edge.audio.wav import open_source
-from lipsync_edge.cli import SAMPLE
+from lipsync_edge.cli import SAMPLE, main
+from lipsync_edge.errors import BoardError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.gpio_dummy import DummyGpio
 from lipsync_edge.health import Vitals
@@ -185,3 +186,22 @@ def test_a_board_that_fails_keeps_no_word() -> None:
     assert (True, False) in seen
     assert seen[-1] == (False, False)
     assert summary.analyzer["hops"] > 100
+
+
+def test_detach_disables_the_outputs_even_without_a_bus(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last resort after a crash: ``/OE`` needs no I2C."""
+    gpio = DummyGpio()
+
+    def no_bus() -> None:
+        raise BoardError("This computer shows no I2C bus.")
+
+    monkeypatch.setattr("lipsync_edge.gpio.library", lambda: gpio)
+    monkeypatch.setattr("lipsync_edge.servos.i2c.open_bus", no_bus)
+    path = tmp_path / "config.yaml"
+    path.write_text(f"gpio:\n  output_enable: {OE}\n  servo_power: {POWER}\n")
+    code = main(["detach", str(path)])
+    assert [change[1:] for change in gpio.log] == [(OE, 1), (POWER, 0)]
+    assert code == 1, "it says so"
+    assert "I2C" in capsys.readouterr().err
