@@ -68,9 +68,10 @@ class EdgeListener:
 class Pins:
     """A head's own pins: an LED, a button to ground, the board's ``/OE``, the servos' supply.
 
-    After ``open`` the outputs are disabled and the supply is off. ``/OE`` needs a pull-up (10 kOhm
-    to 3.3 V) on the wire: while nobody drives the pin, before boot or after a crash, it is high and
-    all outputs of the board are off. A pin of -1 is not wired: what is asked of it is done.
+    After ``open`` the outputs are disabled and the supply is off. ``/OE`` needs a pull-up (1 kOhm
+    to 3.3 V, since many boards pull it low by 10): while nobody drives the pin, before boot or
+    after a crash, it is high and all outputs of the board are off. A pin of -1 is not wired: what
+    is asked of it is done.
     """
 
     def __init__(self, options: GpioOptions, gpio: Any = None) -> None:

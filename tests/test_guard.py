@@ -205,3 +205,21 @@ def test_detach_disables_the_outputs_even_without_a_bus(
     assert [change[1:] for change in gpio.log] == [(OE, 1), (POWER, 0)]
     assert code == 1, "it says so"
     assert "I2C" in capsys.readouterr().err
+
+
+def test_a_bus_that_stalls_is_cut_off_by_its_pin_until_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[DummyGpio] = []
+
+    def pins(options: config.Config) -> Pins:
+        made.append(DummyGpio())
+        return Pins(options.gpio, made[0])
+
+    monkeypatch.setattr("lipsync_edge.app.make_pins", pins)
+    _, summary = talked(4.5, board__faults="slow@2:1", gpio__output_enable=str(OE))
+    enabled = [level == 0 for _, pin, level in made[0].log if pin == OE]
+    assert enabled == [False, True, False, True, False], "off, on, cut, on again, end"
+    cut_s, again_s = (made[0].log[k][0] for k in (2, 3))
+    assert again_s - cut_s > 0.5
+    assert not summary.failed
