@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
 HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
+STOPPED_S = 1.0  # a short wait that took so long: we did not run at all
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
 HOLD_S = 1.0  # longer than it takes to wake, no sound waits for servos
 SHUT_DOWN = "the button, held for long"
@@ -227,7 +228,7 @@ class Robot:
             self._supervisor.wait(0.02)
 
     def _watch(self, draw: Callable[[Scene], None]) -> None:
-        while not self._supervisor.wait(FRAME_S):
+        while not self._wait():
             draw(Scene(self._chain.mover.snapshot, self._health()))
             self._tell()
             if self._clock.now() >= self._mend_s:
@@ -235,6 +236,15 @@ class Robot:
             if failure := self._sound.step():
                 self._supervisor.stop(failure, failed=True)
             self._end_when_done()
+
+    def _wait(self) -> bool:
+        """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone."""
+        begun_s = self._clock.now()
+        ends = self._supervisor.wait(FRAME_S)
+        if self._clock.now() - begun_s > STOPPED_S:
+            self._supervisor.forgive()
+            self._blocks = Counted()
+        return ends
 
     def _tell(self) -> None:
         now_s = self._clock.now()

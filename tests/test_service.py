@@ -214,3 +214,27 @@ def test_killed_three_times_it_speaks_without_servos(systemd: Systemd, tmp_path:
     assert not [said for said in systemd.heard if "SAFE MODE" in said]
     robot.terminate()
     robot.communicate(timeout=20)
+
+
+def test_stopped_for_long_and_continued_it_goes_on(systemd: Systemd, tmp_path: Path) -> None:
+    """Longer than HUNG_S: its threads did not hang, they were kept from running as it was."""
+    robot = start(tmp_path / "state", systemd)
+    systemd.wait_for("READY=1")
+    robot.send_signal(signal.SIGSTOP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        robot.wait(app.HUNG_S + 0.5)
+    robot.send_signal(signal.SIGCONT)
+    systemd.heard.clear()
+    systemd.wait_for("STATUS=s")  # speaking or silent
+    assert not [said for said in systemd.heard if "hangs" in said]
+    robot.terminate()
+    out, _ = robot.communicate(timeout=20)
+    assert json.loads(out)["reason"] == "SIGTERM"
+
+
+def test_a_broken_config_is_told_to_systemd(systemd: Systemd, tmp_path: Path) -> None:
+    robot = start(tmp_path / "state", systemd, "board.driver=wrong")
+    robot.communicate(timeout=20)
+    assert robot.returncode == 2
+    (said,) = systemd.hear()
+    assert said.startswith("STATUS=command line: board.driver: wrong is not one of auto, pca9685")
