@@ -9,7 +9,7 @@ The LED:
 | ``speaking`` | on |
 | ``muted`` | on, with a short gap every 2 s |
 | ``resting`` | a short flash every 6 s |
-| ``strained`` | two flashes, a pause: a servo is hot, or the supply sags |
+| ``strained`` | two flashes, a pause: a servo is hot, or the Pi is in trouble |
 | ``lost`` | three flashes, a pause: no sound device, or no servo board |
 | ``safe`` | four flashes, a pause: safe mode, the servos are off |
 | ``error`` | fast and even: on 0.1 s, off 0.1 s: a part hangs |

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -171,3 +172,10 @@ def test_the_dummy_has_the_calls_that_the_edge_makes() -> None:
 def test_strange_faults_are_refused() -> None:
     with pytest.raises(ValueError, match="did you mean 'press'"):
         DummyGpio("pres@1")
+
+
+def test_the_table_for_makers_has_every_state() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "care.md").read_text()
+    table = text.split("## The LED")[1].split("##")[0]
+    told = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")]
+    assert told == ["state", *PATTERNS]
