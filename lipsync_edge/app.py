@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
 from lipsync_edge.attendant import Attendant, last_pose, led_state
 from lipsync_edge.audio import Source, Stream
 from lipsync_edge.audio.courier import BlockCourier
@@ -41,7 +42,7 @@ from lipsync_edge.sound import Sound
 from lipsync_edge.summary import Summary, summarize
 from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.supply import Sensors, Supply
-from lipsync_edge.system import age_s, power_off, sigterm_as_interrupt
+from lipsync_edge.system import age_s, power_off, restart_self, sigterm_as_interrupt
 from lipsync_edge.telemetry import Scene, Telemetry
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,6 @@ HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
 STOPPED_S = 1.0  # a short wait that took so long: we did not run at all
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
 HOLD_S = 1.0  # longer than it takes to wake, no sound waits for servos
-SHUT_DOWN = "the button, held for long"
 MEND_S = 1.0  # pause between attempts to open a board that was not there at the start
 
 
@@ -61,6 +61,8 @@ class Robot:
 
     def __init__(self, config: Config, source: Source | None, max_s: float = math.inf) -> None:
         self.config = config
+        self.vitals = Vitals()
+        """How it is, replaced some times a second and never changed: for any thread."""
         self._max_s = max_s
         self._asked = ""  # the signal that asked us to stop
         self._clock = MonotonicClock()
@@ -128,6 +130,7 @@ class Robot:
         # The first word shall not be lost on servos that wake; a board that fails may not keep it.
         self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
+        self.actions = Actions(self._courier, care, self._chain.mover, self._supervisor)
 
     def _open_stream(self, rate_hz: int) -> Stream:
         """The microphone is opened only where it is what the head says."""
@@ -170,6 +173,8 @@ class Robot:
         self._service.end(self._supervisor.reason, self._supervisor.failed)
         if self._supervisor.reason == SHUT_DOWN and (refused := power_off()):
             log.error("%s", refused)
+        if self._supervisor.reason == RESTART:
+            restart_self()
         return self._summary()
 
     def _note(self, number: int, _: object) -> None:
@@ -248,8 +253,8 @@ class Robot:
 
     def _tell(self) -> None:
         now_s = self._clock.now()
-        self._press(self._attendant.step(now_s))
-        vitals = self._vitals(now_s)
+        self.actions.press(self._attendant.step(now_s))
+        self.vitals = vitals = self._vitals(now_s)
         self._service.tell(vitals, now_s, now_s - self._begun_s)
         self._attendant.guard(vitals, now_s)
         self._attendant.show(led_state(vitals), now_s)
@@ -257,17 +262,6 @@ class Robot:
             self._courier.held = False
         if math.isnan(self._telemetry.ready_s) and self._service.is_ready:
             self._telemetry.ready_s = age_s()
-
-    def _press(self, button: str) -> None:
-        """Short: mute or unmute, or awake from rest; long: rest; very long: shut down."""
-        if button == "short" and self._care.resting:
-            self._care.resting = False
-        elif button == "short":
-            self._courier.muted = not self._courier.muted
-        elif button == "long":
-            self._care.resting = True
-        elif button == "very long":
-            self._supervisor.stop(SHUT_DOWN)
 
     def _vitals(self, now_s: float) -> Vitals:
         telemetry, board, courier = self._telemetry, self._board.health(), self._courier
@@ -310,7 +304,10 @@ class Robot:
 
     def _stop(self) -> None:
         """In reverse: the mover first, so that nobody writes after the outputs are off."""
-        self._service.stopping()
+        if self._supervisor.reason == RESTART:
+            self._service.reloading(self._clock.now())
+        else:
+            self._service.stopping()
         with suppress(ValueError):  # impatience must not leave the outputs on
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:

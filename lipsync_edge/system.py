@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 
 def peak_rss_mb() -> float:
@@ -63,6 +64,14 @@ def sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def restart_self() -> NoReturn:
+    """Begin anew with the same arguments, in this process: for systemd nothing has ended."""
+    with suppress(OSError, ValueError, AttributeError):  # where there is no standard error
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), 2)  # see hide_library_chatter
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def power_off() -> str:

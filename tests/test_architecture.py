@@ -46,7 +46,7 @@ APP = {
     "__main__",
     "",
 }
-APP |= {"attendant", "sound"}
+APP |= {"actions", "attendant", "sound"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},

@@ -22,6 +22,7 @@ from lipsync_edge.errors import ConfigError
 from lipsync_edge.health import Vitals
 from lipsync_edge.notify import Notifier
 from lipsync_edge.options import ServiceOptions
+from lipsync_edge.runs import boot_id
 from lipsync_edge.service import Service, socket_path, state_folder
 from lipsync_edge.servos.off import NoBoard
 from lipsync_edge.store import Store
@@ -238,3 +239,40 @@ def test_a_broken_config_is_told_to_systemd(systemd: Systemd, tmp_path: Path) ->
     assert robot.returncode == 2
     (said,) = systemd.hear()
     assert said.startswith("STATUS=command line: board.driver: wrong is not one of auto, pca9685")
+
+
+RESTARTED = """
+import os
+from lipsync_edge import cli
+from lipsync_edge.app import Robot
+tell = Robot._tell
+def tell_and_ask(robot):  # once ready, ask for a new start; the new one goes on
+    tell(robot)
+    if robot.vitals.safe_mode and robot.vitals.ticks:
+        robot.actions.restart()
+Robot._tell = tell_and_ask
+raise SystemExit(cli.main(["run", "--json", "--head", "jaw", "--set", "audio.driver=dummy", "--set",
+    "audio.input=mic", "--set", "board.driver=simulator"]))
+"""
+
+
+def test_a_new_start_on_request_leaves_safe_mode(systemd: Systemd, tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    history = {"boot": boot_id(), "running": True, "crashes": 2, "reason": "x"}
+    assert Store(folder).save("runs", history)
+    robot = subprocess.Popen(
+        [sys.executable, "-c", RESTARTED],
+        env=os.environ | {"STATE_DIRECTORY": str(folder), "NOTIFY_SOCKET": systemd.address},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    systemd.wait_for("STATUS=ended: asked to start anew")
+    assert [said for said in systemd.heard if "SAFE MODE" in said]
+    assert [said for said in systemd.heard if said.startswith("RELOADING=1\nMONOTONIC_USEC=")]
+    assert "STOPPING=1" not in systemd.heard
+    systemd.heard.clear()
+    systemd.wait_for("READY=1")
+    assert not [said for said in systemd.heard if "SAFE MODE" in said]
+    robot.terminate()
+    out, err = robot.communicate(timeout=20)
+    assert json.loads(out)["reason"] == "SIGTERM", err
+    assert robot.returncode == 0
