@@ -17,7 +17,7 @@ from lipsync_edge.gpio import Pins
 from lipsync_edge.health import SILENT, Vitals, flows, stale
 from lipsync_edge.panel import Button, pattern
 from lipsync_edge.store import Store
-from lipsync_edge.supply import Supply
+from lipsync_edge.supply import Supply, SupplyState
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +138,15 @@ class Attendant:
         if self._supply.state.throttled:
             notes.append("the computer slows itself down")
         return tuple(notes)
+
+    def warmth(self) -> dict[str, float]:
+        """How warm each servo is reckoned to be; 1 is as warm as it may get."""
+        return dict(zip(self._names, self._care.heat.round(2).tolist(), strict=True))
+
+    @property
+    def computer(self) -> SupplyState:
+        """What the kernel says of supply and temperature."""
+        return self._supply.state
 
     def hot(self) -> tuple[str, ...]:
         """The servos over their heat budget."""

@@ -21,7 +21,7 @@ from lipsync_edge.health import Vitals
 from lipsync_edge.options import GpioOptions
 from lipsync_edge.store import Store
 from lipsync_edge.summary import Summary
-from lipsync_edge.supply import Sensors, Supply
+from lipsync_edge.supply import Sensors, Supply, SupplyState
 
 LED, BUTTON, OE, POWER = 17, 27, 4, 22
 WELL = Vitals({"mover": 0.01, "analyzer": 0.01}, 0.01, True, hops=9, ticks=9)
@@ -158,6 +158,8 @@ def test_a_hot_servo_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     assert head.attendant.hot() == head.bench.rig.names
     assert len(caplog.records) == len(head.bench.rig.names)
     assert "jaw has worked so hard" in caplog.text
+    assert head.attendant.warmth()["jaw"] > 1.0
+    assert head.attendant.computer == SupplyState(None, None, None)
     head.care._heat._warm_k *= 0.0
     head.run(1.0)
     assert head.attendant.hot() == ()
