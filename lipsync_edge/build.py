@@ -80,8 +80,10 @@ def _pca9685(config: Config, rig: Rig, clock: Clock, simulated: bool) -> Board:
     """The real driver, on the computer's bus or on a simulated one."""
     from lipsync_edge.servos.pca9685 import Pca9685Board
 
-    bus = None
-    if simulated or (config.board.driver == "auto" and not _a_board_answers(config)):
+    bus = shared_bus(config)
+    if bus is None and (
+        simulated or (config.board.driver == "auto" and not _a_board_answers(config))
+    ):
         from lipsync_edge.servos.registers import simulated_bus
 
         bus = simulated_bus(config.head.boards, faults=config.board.faults, clock=clock)
@@ -93,6 +95,15 @@ def _pca9685(config: Config, rig: Rig, clock: Clock, simulated: bool) -> Board:
         i2c=bus,
         clock=clock,
     )
+
+
+def shared_bus(config: Config) -> Any:
+    """A simulated bus in another process, where the config names one; else None."""
+    if config.board.driver != "simulator" or not config.board.bus:
+        return None
+    from lipsync_edge.servos.remote import RemoteBus
+
+    return RemoteBus(config.board.bus)
 
 
 def _a_board_answers(config: Config) -> bool:

@@ -362,19 +362,20 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _detach(arguments: argparse.Namespace) -> int:
-    from lipsync_edge.build import disable_outputs
+    from lipsync_edge.build import disable_outputs, shared_bus
     from lipsync_edge.servos.pca9685 import detach_all
 
-    addresses = None  # every board that is found
+    bus, addresses = None, None  # every board that is found on the computer's own bus
     if arguments.config:
         try:
             settings = config.load(arguments.config)
             addresses = [board.address for board in settings.head.boards]
+            bus = shared_bus(settings)
             if trouble := disable_outputs(settings):
                 print(f"warning: {trouble}", file=sys.stderr)
         except LipsyncError as error:  # the last thing that may keep outputs on is a typing error
             print(f"warning: {error}\nSwitching off every board instead.", file=sys.stderr)
-    off = [f"0x{address:02x}" for address in detach_all(None, addresses)]
+    off = [f"0x{address:02x}" for address in detach_all(bus, addresses)]
     if arguments.json:
         print(json.dumps({"detached": off}))
     else:

@@ -148,6 +148,9 @@ class BoardOptions:
         50.0, "servo pulses per second; over 60 for digital servos only", "Hz", 40, 330
     )
     retries: int = option(3, "tries per update before the mouth goes off", "", 1, 10)
+    bus: str = option(
+        "", "simulator only: socket of a bus that outlives this program, see `make drill`"
+    )
     faults: str = option(
         "", "simulator and dummy only: misbehave, e.g. `nack@2:0.2 slow@3:1 dead@5:2`"
     )
