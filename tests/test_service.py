@@ -18,6 +18,7 @@ from lipsync_edge import app, config, health
 from lipsync_edge.app import Robot
 from lipsync_edge.audio.wav import open_source
 from lipsync_edge.cli import SAMPLE
+from lipsync_edge.clock import VirtualClock
 from lipsync_edge.errors import ConfigError
 from lipsync_edge.health import Vitals
 from lipsync_edge.notify import Notifier
@@ -27,6 +28,7 @@ from lipsync_edge.service import Service, socket_path, state_folder
 from lipsync_edge.servos.off import NoBoard
 from lipsync_edge.store import Store
 from lipsync_edge.summary import Summary
+from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.telemetry import Scene
 
 
@@ -119,9 +121,9 @@ def test_a_lost_device_is_told_and_the_watchdog_fed_all_the_same(
 def test_a_model_that_hangs_starves_the_watchdog_and_stops_the_program(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(health, "FRESH_S", 0.5)
-    monkeypatch.setattr(app, "HUNG_S", 2.0)
-    summary = speak(systemd, 20.0, model__faults="slow@0.5:3")
+    monkeypatch.setattr(health, "FRESH_S", 0.4)
+    monkeypatch.setattr(app, "HUNG_S", 1.6)
+    summary = speak(systemd, 20.0, model__faults="slow@0.3:2")
     assert summary.failed
     assert summary.reason.startswith("the analyzer hangs since ")
     (told_at,) = [k for k, said in enumerate(systemd.heard) if "analyzer hangs" in said][:1]
@@ -142,7 +144,7 @@ def test_nothing_is_ready_before_motion_flows(systemd: Systemd, tmp_path: Path) 
 
 
 def test_where_nobody_stands_by_a_missing_board_is_waited_for(systemd: Systemd) -> None:
-    summary = speak(systemd, 3.5, board__faults="dead@0:0.8")
+    summary = speak(systemd, 2.5, board__faults="dead@0:0.8")
     assert "READY=1" in systemd.heard, "the sound goes on meanwhile"
     statuses = [said for said in systemd.heard if said.startswith("STATUS=")]
     assert [said for said in statuses if "board: The servo board at 0x40 does not answer" in said]
@@ -174,14 +176,37 @@ def test_no_board_moves_nothing() -> None:
         board.write(np.zeros(3))
 
 
+def test_a_wait_that_took_too_long_makes_no_thread_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [("audio.driver", "dummy"), ("board.driver", "simulator"), ("model.runtime", "dummy")]
+    robot, clock = Robot(config.load(None, options, head="jaw"), None), VirtualClock()
+    supervisor = Supervisor(clock)
+    robot._clock, robot._supervisor = clock, supervisor
+    supervisor.loop("mover", lambda: supervisor.stop("over"))
+    assert supervisor.join("mover")
+
+    def slept(seconds: float) -> bool:
+        clock.sleep_until(clock.now() + seconds)
+        return False
+
+    monkeypatch.setattr(supervisor, "wait", lambda _: slept(0.05))
+    for _ in range(100):
+        robot._wait()
+    assert supervisor.beat_ages_s()["mover"] == pytest.approx(5.0), "it alone is silent"
+    monkeypatch.setattr(supervisor, "wait", lambda _: slept(60.0))
+    robot._wait()
+    assert supervisor.beat_ages_s()["mover"] == 0.0, "nobody ran"
+
+
 # In processes of their own ------------------------------------------------------------------------
 
 
-def start(folder: Path, systemd: Systemd, *options: str) -> subprocess.Popen[str]:
+def start(
+    folder: Path, systemd: Systemd, *options: str, program: tuple[str, ...] = ("-m", "lipsync_edge")
+) -> subprocess.Popen[str]:
     sets = ["audio.driver=dummy", "audio.input=mic", "board.driver=simulator", *options]
     arguments = [word for option in sets for word in ("--set", option)]
     return subprocess.Popen(
-        [sys.executable, "-m", "lipsync_edge", "run", "--json", "--head", "jaw", *arguments],
+        [sys.executable, *program, "run", "--json", "--head", "jaw", *arguments],
         env=os.environ | {"STATE_DIRECTORY": str(folder), "NOTIFY_SOCKET": systemd.address},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -219,11 +244,12 @@ def test_killed_three_times_it_speaks_without_servos(systemd: Systemd, tmp_path:
 
 def test_stopped_for_long_and_continued_it_goes_on(systemd: Systemd, tmp_path: Path) -> None:
     """Longer than HUNG_S: its threads did not hang, they were kept from running as it was."""
-    robot = start(tmp_path / "state", systemd)
+    sooner = "from lipsync_edge import app, cli; app.HUNG_S = 1.2; raise SystemExit(cli.main())"
+    robot = start(tmp_path / "state", systemd, program=("-c", sooner))
     systemd.wait_for("READY=1")
     robot.send_signal(signal.SIGSTOP)
     with pytest.raises(subprocess.TimeoutExpired):
-        robot.wait(app.HUNG_S + 0.5)
+        robot.wait(1.8)
     robot.send_signal(signal.SIGCONT)
     systemd.heard.clear()
     systemd.wait_for("STATUS=s")  # speaking or silent
