@@ -90,6 +90,11 @@ class Pins:
         """Whether a pin switches the servos' supply."""
         return self._options.servo_power >= 0
 
+    @property
+    def can_cut(self) -> bool:
+        """Whether a pin can stop the pulses without the bus."""
+        return max(self._options.output_enable, self._options.servo_power) >= 0
+
     def open(self) -> None:
         """Take the pins; all is off. GpioError, with the remedy, where that fails."""
         if not self.wired:

@@ -119,6 +119,8 @@ def test_the_button_through_pins_and_time(tmp_path: Path) -> None:
 def test_without_pins_it_moves_all_the_same(tmp_path: Path) -> None:
     head = Head(tmp_path, wired=False)
     assert not np.isnan(head.run(2.0)[-1]).any()
+    late = replace(WELL, beat_ages_s={"mover": 0.5})
+    assert not np.isnan(head.run(0.1, late)).any(), "nothing could cut the pulses: go on at once"
     head.care.resting = True
     assert np.isnan(head.run(2.0)[-1]).all()
 
