@@ -92,8 +92,8 @@ class Attendant:
         """Let pulses out while somebody sends them; to be called some 20 times a second.
 
         A mover that is stuck, in the bus say, leaves the board with its last pulses, which burn a
-        blocked servo: then ``/OE``, where it is wired, cuts them. However it ends, horns are limp by then, so the
-        servos wake anew. A head that rests has no supply, either.
+        blocked servo: then ``/OE``, where it is wired, cuts them. However it ends, horns are limp
+        by then, so the servos wake anew. A head that rests has no supply, either.
         """
         can_cut = self._works and self._pins.can_cut  # else horns stay where they are held
         stuck = can_cut and vitals.beat_ages_s.get("mover", math.inf) > STUCK_S
