@@ -191,6 +191,6 @@ def test_tools_import_only_what_is_pure_of_the_robot() -> None:
     driving = {"bench", "picture", "i2c_traffic", "soundserver", "check_wheels"}
     driving |= {"motion_runs", "motion_pictures"}
     for path in sorted((ROOT / "tools").rglob("*.py")):
-        if path.stem not in driving:
+        if path.stem not in driving and path.parent.name not in ("drill", "RPi"):
             used = own(ast.parse(path.read_text()))
             assert used <= PURE | {"errors", "model.tflite"}, f"{path.name}: {used}"

@@ -1,0 +1,92 @@
+"""Cases in which the robot dies, or is made to."""
+
+from __future__ import annotations
+
+import math
+import signal
+
+from lipsync_tools.drill.stage import SEEN_OFF_S, Finding, Stage
+
+
+def stopped(stage: Stage, number: signal.Signals) -> Finding:
+    """Asked to end: all in order, outputs off, and nobody starts it again."""
+    finding = Finding()
+    stage.prepare()
+    stage.start()
+    at_s = stage.service.send(number)
+    stage.wait(lambda: stage.service.over)
+    off_s, life = stage.off_s(at_s), stage.life()
+    finding.pulses = f"to neutral, off after {1e3 * (off_s - at_s):.0f} ms"
+    finding.must(off_s < life.ended_s, "outputs were not off at its end")
+    finding.must(life.code == 0, f"exit code {life.code}")
+    finding.must(len(stage.service.lives) == 1, "it was started again")
+    gaps = stage.ear.gaps(at_s, life.ended_s + 0.3)
+    finding.sound = f"ends {1e3 * (gaps[0][0] - at_s):.0f} ms after" if gaps else "did not end"
+    finding.normal = f"ended after {life.ended_s - at_s:.1f} s"
+    finding.log = stage.first_line(at_s) or "nothing"
+    stage.finish(finding)
+    return finding
+
+
+def died(stage: Stage, at_s: float, seen_s: float = SEEN_OFF_S) -> Finding:
+    """What a death leaves behind: off soon after it, and speaking again without help."""
+    finding = Finding()
+    stage.wait(lambda: not math.isnan(stage.life(0).ended_s))
+    ended_s = stage.life(0).ended_s
+    stage.wait(lambda: stage.off_s(at_s) < math.inf)
+    off_s = stage.off_s(at_s)
+    after_s = max(0.0, off_s - ended_s)
+    finding.pulses = f"off {1e3 * after_s:.0f} ms after its end"
+    finding.must(after_s <= seen_s, f"outputs on for {1e3 * after_s:.0f} ms after its end")
+    spoken_s = stage.again(finding, max(off_s, ended_s), at_s)
+    stage.gap(finding, at_s, spoken_s + 0.3)
+    finding.log = stage.first_line(at_s) or "nothing"
+    finding.must(len(stage.service.lives) == 2, f"{len(stage.service.lives)} starts, not 2")
+    return finding
+
+
+def killed(stage: Stage) -> Finding:
+    """SIGKILL: nothing of ours runs after it but ExecStopPost."""
+    stage.prepare()
+    stage.start()
+    finding = died(stage, stage.service.send(signal.SIGKILL))
+    stage.finish(finding)
+    return finding
+
+
+def frozen(stage: Stage, seconds: float) -> Finding:
+    """SIGSTOP, and SIGCONT later: within the watchdog's time all goes on, after it a new start."""
+    finding = Finding()
+    stage.prepare()
+    stage.start()
+    at_s = stage.service.send(signal.SIGSTOP)
+    watchdog_s = stage.service.unit.watchdog_s
+    stage.pause(seconds)
+    if len(stage.service.lives) == 1 and math.isnan(stage.life().ended_s):
+        on_s = stage.service.send(signal.SIGCONT)
+        finding.pulses = f"stood still for {seconds:.0f} s, then went on"
+        finding.must(seconds < watchdog_s, "the watchdog did not see it")
+    else:
+        on_s = stage.off_s(at_s)
+        finding.pulses = f"stood still, off {on_s - at_s:.1f} s after"
+        finding.must(on_s - at_s <= watchdog_s + SEEN_OFF_S, "off later than the watchdog's time")
+    spoken_s = stage.again(finding, on_s, at_s)
+    stage.gap(finding, at_s, spoken_s + 0.3)
+    finding.log = stage.first_line(at_s) or "nothing"
+    stage.finish(finding)
+    return finding
+
+
+def crashed(stage: Stage, thread: str) -> Finding:
+    """An error that nobody foresaw in one thread: outputs off, end, new start."""
+    stage.prepare(mischief={"crash": thread, "after_s": 4.0})
+    stage.start()
+    done = stage.folder / "done"
+    stage.wait(lambda: done.exists() and bool(done.read_text()))
+    at_s = float(done.read_text())
+    finding = died(stage, at_s)
+    off_s = stage.off_s(at_s)
+    finding.pulses = f"off {1e3 * (off_s - at_s):.0f} ms after the error"
+    finding.must(off_s - at_s <= SEEN_OFF_S, "outputs on for longer than 300 ms")
+    stage.finish(finding)
+    return finding
