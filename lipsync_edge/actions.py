@@ -22,6 +22,10 @@ class Actions:
         self._courier, self._care, self._mover = courier, care, mover
         self._supervisor = supervisor
 
+    def rewire(self, care: Care, mover: Mover) -> None:
+        """Another config has brought these."""
+        self._care, self._mover = care, mover
+
     @property
     def muted(self) -> bool:
         """The speaker gets silence; the mouth goes on."""

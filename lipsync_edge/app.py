@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
 from lipsync_edge.attendant import Attendant, last_pose, led_state
@@ -25,18 +26,21 @@ from lipsync_edge.build import (
     make_model,
     make_pins,
     make_stream,
+    remake_chain,
     safe_board,
     safe_model,
 )
 from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
+from lipsync_edge.desk import Desk
 from lipsync_edge.engine import Feeder, Pacer
-from lipsync_edge.errors import BoardError, LipsyncError
+from lipsync_edge.errors import BoardError, LipsyncError, UsageError
 from lipsync_edge.health import Counted, Vitals
 from lipsync_edge.logs import LogQueue
 from lipsync_edge.realtime import Realtime
+from lipsync_edge.reload import live_changes
 from lipsync_edge.sampleclock import SampleClock
-from lipsync_edge.service import Service
+from lipsync_edge.service import Service, socket_path
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.sound import Sound
 from lipsync_edge.summary import Summary, summarize
@@ -57,13 +61,20 @@ MEND_S = 1.0  # pause between attempts to open a board that was not there at the
 
 
 class Robot:
-    """A running head. ``source``: what it says; None: what its microphone hears, until stopped."""
+    """A running head. ``source``: what it says; None: what its microphone hears, until stopped.
+    ``reread``: the config anew, as it was first made."""
 
-    def __init__(self, config: Config, source: Source | None, max_s: float = math.inf) -> None:
+    def __init__(
+        self,
+        config: Config,
+        source: Source | None,
+        max_s: float = math.inf,
+        reread: Callable[[], Config] | None = None,
+    ) -> None:
         self.config = config
         self.vitals = Vitals()
         """How it is, replaced some times a second and never changed: for any thread."""
-        self._max_s = max_s
+        self._max_s, self._reread = max_s, reread
         self._asked = ""  # the signal that asked us to stop
         self._clock = MonotonicClock()
         self._begun_s = self._clock.now()
@@ -131,6 +142,10 @@ class Robot:
         self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
         self.actions = Actions(self._courier, care, self._chain.mover, self._supervisor)
+        self._desk = Desk(
+            socket_path(config.service), self.actions, self._courier, rate_hz, self._reload,
+            self._clock,
+        )  # fmt: skip
 
     def _open_stream(self, rate_hz: int) -> Stream:
         """The microphone is opened only where it is what the head says."""
@@ -184,6 +199,7 @@ class Robot:
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
         self._supervisor.loop("log", self._write_logs)
+        self._desk.open(self._supervisor)
         self._attendant.open()
         self._open_board()
         self._realtime.lock()
@@ -192,7 +208,7 @@ class Robot:
         self._supervisor.loop("analyzer", self._analyze)
         if self._feeder:
             self._supervisor.loop("feeder", self._feed)
-            self._await_source()
+            self._feeder.await_first(lambda s: bool(self._asked) or self._supervisor.wait(s))
         self._sound.start(self._courier, self._sample_clock)
         self._supervisor.loop("mover", self._pacer.step)
         for name in ("mover", "analyzer"):
@@ -214,15 +230,6 @@ class Robot:
         else:
             self._board_missing, self._mend_s = "", math.inf
             self._attendant.power(not self._service.safe_mode)
-
-    def _await_source(self) -> None:
-        """Give the source a moment to come up with its first samples; a pipe may take longer."""
-        ring = self._source_ring
-        for _ in range(25):
-            if not ring or ring.ended or ring.available or self._asked:
-                return
-            if self._supervisor.wait(0.02):
-                return
 
     def _analyze(self) -> None:
         self._bell.wait(0.1)
@@ -258,10 +265,47 @@ class Robot:
         self._service.tell(vitals, now_s, now_s - self._begun_s)
         self._attendant.guard(vitals, now_s)
         self._attendant.show(led_state(vitals), now_s)
+        self._desk.step(vitals, self._chain.mover.snapshot, self._more())
         if self._care.awake or now_s - self._begun_s > self._care.wake_s + HOLD_S:
             self._courier.held = False
         if math.isnan(self._telemetry.ready_s) and self._service.is_ready:
             self._telemetry.ready_s = age_s()
+
+    def _more(self) -> dict[str, Any]:
+        """What the status tells beside the vitals."""
+        return {
+            "head": self.config.head.name, "model": self._model.name,
+            "config": self.config.source, "device": self._sound.stream.name,
+            "uptime_s": round(self._clock.now() - self._begun_s, 1),
+        }  # fmt: skip
+
+    def _reload(self) -> dict[str, Any]:
+        """Take over what a running head can; refuse all where something else changed too."""
+        if self._reread is None:
+            raise UsageError("This head was started without a config file.")
+        if self._service.safe_mode:
+            self.actions.restart()
+            return {"changed": [], "restarts": True}
+        new = self._reread()
+        changed = live_changes(self.config, new)
+        if changed:
+            self._move_by(new)
+        return {"changed": changed, "restarts": False}
+
+    def _move_by(self, config: Config) -> None:
+        """The same sound, stream, model and board; another way to move."""
+        rig, rate_hz = Rig(config.head, self._model.axes), self._sound.stream.rate_hz
+        care = make_care(config, rig)
+        self._chain = remake_chain(
+            self._chain, config, self._model, rig, self._board, rate_hz, self._telemetry, care
+        )
+        self._pacer.swap(
+            self._chain.mover, 1 / config.motion.rate_hz, self._chain.budget.trail_ms / 1e3
+        )
+        self._rig, self._care, self.config = rig, care, config
+        self._attendant.rewire(care)
+        self.actions.rewire(care, self._chain.mover)
+        logging.getLogger().setLevel(config.log.level.upper())
 
     def _vitals(self, now_s: float) -> Vitals:
         telemetry, board, courier = self._telemetry, self._board.health(), self._courier
@@ -325,6 +369,7 @@ class Robot:
         if self._source:
             self._source.close()  # first: the feeder may wait for a pipe that is silent
         self._supervisor.join()
+        self._desk.close()
         self._logs.remove()
         while self._logs.step(0):
             pass

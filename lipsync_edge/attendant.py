@@ -72,6 +72,10 @@ class Attendant:
         self._hot: tuple[str, ...] = ()
         care.blocked = True
 
+    def rewire(self, care: Care) -> None:
+        """Another config has brought this for the same servos."""
+        self._care = care
+
     def open(self) -> None:
         """Take the pins; outputs disabled, no servo power."""
         try:

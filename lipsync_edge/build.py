@@ -246,7 +246,6 @@ def make_chain(
     care: Care | None = None,
 ) -> Chain:
     """Timeline, analyzer, motion, gate and mover for a stream of ``rate_hz``."""
-    budget = budget_of(config, model, rate_hz)
     per_ms = rate_hz / 1e3
     timeline = Timeline(
         TimelineSpec(
@@ -256,14 +255,46 @@ def make_chain(
             ease_samples=config.motion.ease_ms * per_ms,
         )
     )
+    analyzer = Analyzer(ring, rate_hz, model, timeline, clock, telemetry)
+    return _joined(config, model, rig, board, rate_hz, telemetry, care, timeline, analyzer)
+
+
+def remake_chain(
+    chain: Chain,
+    config: Config,
+    model: Model,
+    rig: Rig,
+    board: Board,
+    rate_hz: int,
+    telemetry: Telemetry,
+    care: Care,
+) -> Chain:
+    """The same sound and poses, moved by another config: a new motion, gate and mover."""
+    return _joined(
+        config, model, rig, board, rate_hz, telemetry, care, chain.timeline, chain.analyzer
+    )
+
+
+def _joined(
+    config: Config,
+    model: Model,
+    rig: Rig,
+    board: Board,
+    rate_hz: int,
+    telemetry: Telemetry,
+    care: Care | None,
+    timeline: Timeline,
+    analyzer: Analyzer,
+) -> Chain:
+    budget = budget_of(config, model, rate_hz)
     motion = Motion(rig, rate_hz, motion_spec(config, budget), model.axes, config.head.personality)
     idle = Idle(rig.neutral_us, rig.release_on_idle, config.motion.idle_s)
     gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     return Chain(
         timeline=timeline,
-        analyzer=Analyzer(ring, rate_hz, model, timeline, clock, telemetry),
+        analyzer=analyzer,
         mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes, care),
         motion=motion,
         budget=budget,
-        lookahead_samples=round(config.audio.lookahead_ms * per_ms),
+        lookahead_samples=round(config.audio.lookahead_ms * rate_hz / 1e3),
     )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lipsync_edge import __version__, config
+from lipsync_edge import __version__, cli_control, config
 from lipsync_edge.audio import Source
 from lipsync_edge.errors import LipsyncError, UsageError
 from lipsync_edge.notify import Notifier
@@ -81,6 +81,7 @@ def _parser() -> Parser:
         commands, "devices", _devices, "list sound cards, I2C boards, models and heads",
         "lipsync-edge devices",
     )  # fmt: skip
+    cli_control.add(commands, _command)
     detach = _command(
         commands, "detach", _detach, "switch all servo outputs off", "lipsync-edge detach"
     )
@@ -92,7 +93,7 @@ def _command(commands: Any, name: str, call: Any, text: str, example: str) -> Pa
     command: Parser = commands.add_parser(
         name, help=text, description=text[0].upper() + text[1:] + ".", epilog=f"Example: {example}"
     )
-    command.set_defaults(command=call)
+    command.set_defaults(command=call, name=name)
     command.add_argument("--json", action="store_true", help="print JSON for a program to read")
     return command
 
@@ -210,16 +211,18 @@ def _load(arguments: argparse.Namespace, path: Path | None) -> config.Config:
 def _run(arguments: argparse.Namespace) -> int:
     from lipsync_edge.app import Robot
     from lipsync_edge.audio.wav import open_source
+    from lipsync_edge.service import socket_path
     from lipsync_edge.view import make_view
 
     loaded = _load(arguments, arguments.config)
     if loaded.log.level != "debug":
         hide_library_chatter()
         _log_to_stderr()
-    play = arguments.play or (None if loaded.audio.input else str(SAMPLE))
+    waits = loaded.audio.input or socket_path(loaded.service)  # for sound, or to be told
+    play = arguments.play or (None if waits else str(SAMPLE))
     source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
     view = make_view("none" if arguments.json else arguments.ui, loaded.head)
-    robot = Robot(loaded, source, arguments.max_s)
+    robot = Robot(loaded, source, arguments.max_s, lambda: _load(arguments, arguments.config))
     try:
         summary = robot.run(view.draw)
     finally:

@@ -7,7 +7,7 @@ elsewhere, so that the same parts run in real time, in a virtual one, and as fas
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,15 @@ class Feeder:
         """``source`` must have the stream's rate."""
         self._source, self._ring = source, ring
         self._chunk = max(1, int(self.CHUNK_S * source.rate_hz))
+
+    def await_first(self, wait: Callable[[float], bool]) -> None:
+        """Give the source half a second to come up with its first samples; a pipe may take longer.
+
+        ``wait``: for so many seconds; True: no longer.
+        """
+        for _ in range(25):
+            if self._ring.ended or self._ring.available or wait(0.02):
+                return
 
     def step(self) -> bool:
         """Read what the ring has room for; False when nothing was to do (full, or at the end)."""
@@ -174,6 +183,16 @@ class Mover:
         )
         return sent_us
 
+    def take_over(self, other: Mover) -> None:
+        """Go on where another mover of the same servos stopped: no horn jumps, none forgets how
+        warm it is. The gate cuts what lies outside of its own limits."""
+        last_us = other._gate.sent_us
+        self._gate.begin(last_us)
+        self._motion.sent(np.where(np.isnan(last_us), self._motion.neutral_us, self._gate.sent_us))
+        self._last_s, self._shown, self.snapshot = other._last_s, other._shown, other.snapshot
+        if self.care and other.care:
+            self.care.take_over(other.care)
+
     def show(self, pose: Mapping[str, float] | None) -> None:
         """Hold this pose, axes by name, the others at 0; None: back to what is heard. For any
         thread."""
@@ -243,9 +262,24 @@ class Pacer:
         self._lookahead = lookahead_samples
         self._output_latency_s, self._trail_s = output_latency_s, trail_s
         self._ticker = Ticker(period_s)
+        self._next: tuple[Mover, float, float] | None = None
+
+    def swap(self, mover: Mover, period_s: float, trail_s: float) -> None:
+        """From the next tick on another mover moves the same servos. For any thread."""
+        self._next = (mover, period_s, trail_s)
+
+    def _swap(self) -> None:
+        if self._next is None:
+            return
+        (mover, period_s, self._trail_s), self._next = self._next, None
+        mover.take_over(self._mover)
+        self._mover = mover
+        if period_s != self._ticker.period_s:
+            self._ticker = Ticker(period_s)
 
     def step(self) -> None:
         """Wait for the next tick and move; a late tick moves to where the sound is by then."""
+        self._swap()
         deadline_s = self._ticker.advance(self._clock.now())
         self._clock.sleep_until(deadline_s)
         now_s = self._clock.now()

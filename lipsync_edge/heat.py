@@ -66,6 +66,11 @@ class Heat:
         warmth: Array = self._warm_k.sum(axis=0) / LIMIT_K
         return warmth
 
+    def take_over(self, other: Heat) -> None:
+        """Go on from the warmth of the same servos under another config."""
+        self._warm_k, self._horn_us, self._v = other._warm_k, other._horn_us, other._v
+        self.range, self.hot, self._owed_s = other.range, other.hot, other._owed_s
+
     def cut(self, widths_us: Array) -> Array:
         """Widths (n,) in us within the range that is left; those of cool servos as they came."""
         if not self.hot.any() and (self.range >= 1.0).all():

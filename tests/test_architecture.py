@@ -33,6 +33,7 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
+RUNTIME |= {"control", "client", "speech"}
 APP = {
     "app",
     "attendant",
@@ -43,8 +44,8 @@ APP = {
     "desk",
     "orders",
     "reload",
-    "client",
     "cli",
+    "cli_control",
     "doctor",
     "render",
     "rewrite",

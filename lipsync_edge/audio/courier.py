@@ -44,13 +44,17 @@ class BlockCourier:
         self.underruns = 0  # blocks for which the source was late; not counted after its end
         self.muted = False  # the speaker gets zeros; everything else goes on
         self.held = False  # the source waits, silence is played; as while the servos wake
+        self.spoken: Ring | None = None
+        self.speaking = False  # spoken takes the place of what is captured, and the source waits
 
     def carry(
         self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
     ) -> None:
         """See :class:`lipsync_edge.audio.Courier`. Blocks of 0 to 8192 samples."""
         self._stamp(now_s, dac_s, xrun)
-        if captured is None:
+        if self.speaking:
+            captured = self._speak(len(out))
+        elif captured is None:
             captured = self._pull(len(out))
         self._heard.write(captured)
         self._bell.ring()
@@ -79,6 +83,15 @@ class BlockCourier:
         self._now_s[slot] = now_s
         self._dac_s[slot] = dac_s
         self._xrun[slot] = xrun
+
+    def _speak(self, n_samples: int) -> Samples:
+        """The next samples of what is spoken, silence where it is late."""
+        pulled = self._pulled[:n_samples]
+        n_got = 0
+        if self.spoken is not None and not self.held:
+            n_got = self.spoken.read_into(pulled)[1]
+        pulled[n_got:] = 0
+        return pulled
 
     def _pull(self, n_samples: int) -> Samples:
         """The next samples of the source; silence where it is late, at its end, or is none."""

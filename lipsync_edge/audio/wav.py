@@ -34,9 +34,10 @@ class WavSource(PcmSource):
     length, None where only the end will tell (a pipe by name).
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Raises AudioError with a sentence and a remedy where it cannot be played."""
-        name = str(path)
+    def __init__(self, path: str | Path | int, name: str = "") -> None:
+        """``path``: or an open file's number, which then belongs to this; ``name``: what to call
+        it. Raises AudioError with a sentence and a remedy where it cannot be played."""
+        name = name or str(path)
         with _plain_errors(name):
             file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
         try:

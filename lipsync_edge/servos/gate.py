@@ -60,6 +60,11 @@ class Gate:
         self._sent_us = self._slewed(wanted, dt_s, pace)
         return self._sent_us.copy()
 
+    @property
+    def sent_us(self) -> Widths:
+        """What was let through last, (n,) us, NaN: off."""
+        return self._sent_us.copy()
+
     def off(self, which: NDArray[np.bool_] | None = None) -> Widths:
         """Release the servos where ``which`` (n,) is true, all without it; returns what may be
         sent, (n,), NaN for those that are off.

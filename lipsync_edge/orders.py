@@ -1,0 +1,148 @@
+"""What the requests of the control socket do to a running head. For the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lipsync_edge.actions import Actions
+from lipsync_edge.audio import Source
+from lipsync_edge.clock import Clock
+from lipsync_edge.control import Request
+from lipsync_edge.errors import ConfigError, LipsyncError
+from lipsync_edge.face import AXES, axis_range
+from lipsync_edge.speech import Speech
+
+POSES: Mapping[str, Mapping[str, float]] = {
+    "closed": {"mouthClose": 0.3, "mouthPressLeft": 0.4, "mouthPressRight": 0.4},
+    "open": {"jawOpen": 0.9, "mouthLowerDownLeft": 0.5, "mouthLowerDownRight": 0.5},
+    "half": {"jawOpen": 0.45},
+    "smile": {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "mouthStretchLeft": 0.4,
+              "mouthStretchRight": 0.4},
+    "ooh": {"mouthPucker": 1.0, "mouthFunnel": 0.3, "jawOpen": 0.15},
+    "oh": {"mouthFunnel": 0.9, "jawOpen": 0.45},
+    "ee": {"mouthStretchLeft": 0.8, "mouthStretchRight": 0.8, "jawOpen": 0.15},
+}  # fmt: skip
+"""Faces to hold by name. A head shows of them what its servos can."""
+HOLD_S = 10.0
+MOST_HOLD_S = 3600.0
+Reload = Callable[[], Mapping[str, Any]]
+OpenSource = Callable[[int], Source]
+
+
+class Orders:
+    """``COMMANDS`` are the methods below. Each replies or refuses; none raises."""
+
+    COMMANDS = ("mute", "unmute", "rest", "wake", "pose", "neutral", "follow", "say-file", "hush",
+                "reload", "restart", "stop")  # fmt: skip
+
+    def __init__(
+        self, actions: Actions, speech: Speech, open_fd: OpenSource, reload: Reload, clock: Clock
+    ) -> None:
+        """``open_fd``: the source at the stream's rate behind an open file, which it then owns;
+        ``reload``: applies the config anew and tells what changed, or raises LipsyncError."""
+        self._actions, self._speech, self._clock = actions, speech, clock
+        self._open_fd, self._reread = open_fd, reload
+        self._until_s = float("inf")
+
+    def obey(self, request: Request) -> None:
+        """Do what is asked and answer."""
+        name = request.name.replace("-", "_")
+        try:
+            getattr(self, "_" + name)(request)
+        except ConfigError as error:
+            request.refuse("config", "\n".join(error.problems), "The old config is kept.")
+        except LipsyncError as error:
+            request.refuse("failed", error.message, error.remedy)
+
+    def step(self) -> None:
+        """End a pose whose time is over."""
+        if self._clock.now() >= self._until_s:
+            self._show(None)
+
+    def _show(self, axes: Mapping[str, float] | None, hold_s: float = float("inf")) -> None:
+        self._actions.show(axes)
+        self._until_s = self._clock.now() + hold_s
+
+    def _mute(self, request: Request) -> None:
+        self._actions.mute(True)
+        request.reply(muted=True)
+
+    def _unmute(self, request: Request) -> None:
+        self._actions.mute(False)
+        request.reply(muted=False)
+
+    def _rest(self, request: Request) -> None:
+        self._actions.rest(True)
+        request.reply(resting=True)
+
+    def _wake(self, request: Request) -> None:
+        self._actions.rest(False)
+        request.reply(resting=False)
+
+    def _neutral(self, request: Request) -> None:
+        self._show({})
+        request.reply()
+
+    def _follow(self, request: Request) -> None:
+        self._show(None)
+        request.reply()
+
+    def _pose(self, request: Request) -> None:
+        told, hold_s = request.arguments, request.arguments.get("hold_s", HOLD_S)
+        if not _within(hold_s, 0.1, MOST_HOLD_S):
+            request.refuse("value", f"hold_s must be 0.1 to {MOST_HOLD_S:.0f} s.")
+            return
+        axes, name = told.get("axes"), told.get("name")
+        if isinstance(name, str) and axes is None:
+            axes = POSES.get(name)
+            if axes is None:
+                known = ", ".join(POSES)
+                request.refuse("unknown", f"There is no pose {name!r:.60}.", f"There are: {known}.")
+                return
+        if not isinstance(axes, Mapping) or not axes or len(axes) > len(AXES):
+            request.refuse("value", "A pose is a name, or axes of the face with their values.")
+            return
+        for axis, value in axes.items():
+            if axis not in AXES:
+                request.refuse("unknown", f"The face has no axis {axis!r:.60}.",
+                               "They are ARKit's blendshapes: see docs/control.md.")  # fmt: skip
+                return
+            low, high = axis_range(axis)
+            if not _within(value, low, high):
+                request.refuse("value", f"{axis} must be {low:g} to {high:g}.")
+                return
+        self._show(dict(axes), float(hold_s))
+        request.reply(hold_s=hold_s)
+
+    def _say_file(self, request: Request) -> None:
+        fd = request.take_fd()
+        if fd < 0:
+            request.refuse("value", "No open file came along.", "lipsync-edge say-file sends it.")
+            return
+        source = self._open_fd(fd)
+        if not self._speech.say(source):
+            source.close()
+            request.refuse("busy", "Too many files wait already.", "Try again later, or hush.")
+            return
+        request.reply(waiting=self._speech.waiting)
+
+    def _hush(self, request: Request) -> None:
+        self._speech.hush()
+        request.reply()
+
+    def _reload(self, request: Request) -> None:
+        request.reply(**self._reread())
+
+    def _restart(self, request: Request) -> None:
+        request.reply()
+        self._actions.restart()
+
+    def _stop(self, request: Request) -> None:
+        request.reply()
+        self._actions.stop("asked over the control socket")
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and low <= value <= high

@@ -1,0 +1,89 @@
+"""Sound files that a running head was asked to speak, one after the other.
+
+While one is spoken it takes the place of what the head hears: a mouth has one voice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lipsync_edge.audio import Source
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.engine import Feeder
+
+MOST_FILES = 16
+RING_S = 2.0
+
+
+class Speech:
+    """``step`` is for a thread of its own, the rest for the main thread."""
+
+    def __init__(self, courier: BlockCourier, rate_hz: int) -> None:
+        """``rate_hz``: the stream's; sources must have it."""
+        self._courier = courier
+        self.ring = courier.spoken = Ring(int(RING_S * rate_hz))
+        self._queue: deque[Source] = deque()
+        self._feeder: Feeder | None = None
+        self._source: Source | None = None
+        self._hushed = False
+
+    @property
+    def waiting(self) -> int:
+        """Files that are spoken or wait for it."""
+        return len(self._queue) + (self._source is not None or self._courier.speaking)
+
+    def say(self, source: Source) -> bool:
+        """Speak this after all others; False: too many wait. It is closed at its end."""
+        if len(self._queue) >= MOST_FILES:
+            return False
+        self._queue.append(source)
+        return True
+
+    def hush(self) -> None:
+        """Forget all files, the one that is spoken too. What is in the ring is still heard."""
+        self._queue_clear()
+        self._hushed = True
+
+    def step(self) -> bool:
+        """Feed the ring; False where nothing was to do."""
+        if self._source is None:
+            return self._next()
+        assert self._feeder is not None
+        if self._hushed:
+            self._end()
+            return True
+        if self._feeder.step():
+            return True
+        if self.ring.ended:
+            self._end()
+        return False
+
+    def close(self) -> None:
+        """Close what is open. Call it when no thread steps any more."""
+        self._queue_clear()
+        self._end()
+
+    def _next(self) -> bool:
+        if not self._queue:
+            self._hushed = False
+            if self._courier.speaking and not self.ring.available:
+                self._courier.speaking = False
+            return False
+        self._hushed = False
+        self._source = self._queue.popleft()
+        self.ring.ended = False
+        self._feeder = Feeder(self._source, self.ring)
+        while self._feeder.step() and self.ring.available < self.ring.capacity // 4:
+            pass
+        self._courier.speaking = True
+        return True
+
+    def _end(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        self._source, self._feeder = None, None
+
+    def _queue_clear(self) -> None:
+        while self._queue:
+            self._queue.popleft().close()
