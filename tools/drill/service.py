@@ -1,6 +1,6 @@
 """Does to the robot what systemd does by a unit of Type=notify, see systemd.service(5).
 
-Start, readiness, watchdog (SIGABRT), stop (SIGTERM, then SIGKILL), ExecStopPost, restart with its
+Start, readiness, watchdog, stop (SIGTERM, then SIGKILL), ExecStopPost, restart with its
 pauses. One thread per service; the tests in the booted machine show that systemd does the same.
 """
 
@@ -72,6 +72,8 @@ class Service:
 
     def start(self) -> None:
         """As `systemctl start`, without waiting."""
+        self._asked.clear()
+        self._over.clear()
         for folder in (self.state, self.runtime):
             folder.mkdir(exist_ok=True)
         self._begin()
@@ -155,7 +157,7 @@ class Service:
                 elif now_s >= due_s and not result and not stopping:
                     result = "timeout" if math.isnan(life.ready_s) else "watchdog"
                     due_s = now_s + self.unit.abort_timeout_s
-                    self._kill(signal.SIGTERM if result == "timeout" else signal.SIGABRT)
+                    self._kill(signal.SIGTERM if result == "timeout" else self.unit.watchdog_signal)
                 elif now_s >= due_s:
                     result = result or "timeout"
                     self._kill(signal.SIGKILL)
@@ -195,13 +197,17 @@ class Service:
     def _stop_post(self, life: Life) -> None:
         result = {"SERVICE_RESULT": life.result}
         for command in self.unit.stop_post:
-            done = subprocess.run(
-                placed(command, self._config), env=self._surroundings() | result, text=True,
-                errors="replace", stdin=subprocess.DEVNULL, capture_output=True, check=False,
-            )  # fmt: skip
-            now_s = self._clock.now()
-            for line in (done.stdout + done.stderr).splitlines():
-                self.lines.append((now_s, f"(detach) {line}"))
+            try:
+                done = subprocess.run(
+                    placed(command, self._config), env=self._surroundings() | result, text=True,
+                    errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT, check=False, timeout=self.unit.stop_timeout_s,
+                )  # fmt: skip
+            except subprocess.TimeoutExpired:
+                self.lines.append((self._clock.now(), "(detach) took too long and was killed"))
+            else:
+                said = done.stdout.splitlines()
+                self.lines += [(self._clock.now(), f"(detach) {line}") for line in said]
         life.post_s = self._clock.now()
 
     def _restarts(self, life: Life) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 import wave
 from contextlib import suppress
@@ -43,6 +44,80 @@ def write_speech(path: Path, seconds: float) -> None:
         file.setsampwidth(2)
         file.setframerate(RATE_HZ)
         file.writeframes(np.clip(speech, -32768, 32767).astype("<i2").tobytes())
+
+
+ALSA_CONF = """\
+pcm.speaker {{ type pulse server "unix:{speaker}/native" device "speaker" hint {{ show on description "speaker" }} }}
+pcm.mic {{ type pulse server "unix:{mic}/native" device "mic" hint {{ show on description "mic" }} }}
+pcm.!default {{ type asym playback.pcm "speaker" capture.pcm "mic" }}
+ctl.!default {{ type pulse server "unix:{speaker}/native" }}
+"""  # noqa: E501  (ALSA knows no line continuation inside strings)
+
+
+class Cards:
+    """A microphone that hears speech for ever, and a speaker: each a sound server of its own, since
+    one server would move what an unplugged card did to the other one. Use as a context manager.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.mic, self.speaker = SoundServer(folder / "mic"), SoundServer(folder / "speaker")
+        self._speech = folder / "speech.wav"
+        self._feed: list[subprocess.Popen[bytes]] = []
+        self._conf = folder / "asound.conf"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program needs to find these two cards and no other."""
+        return {**self.speaker.environment, "ALSA_CONFIG_PATH": str(self._conf)}
+
+    def __enter__(self) -> Cards:
+        for server in (self.mic, self.speaker):
+            server.folder.mkdir(parents=True)
+        folders = {"mic": self.mic.folder, "speaker": self.speaker.folder}
+        self._conf.write_text(ALSA_CONF.format(**folders))
+        write_speech(self._speech, 30.0)
+        self.plug("mic")
+        self.plug("speaker")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug("mic")
+        self.unplug("speaker")
+
+    def plug(self, name: str, rate_hz: int = RATE_HZ) -> None:
+        """Let ``mic`` or ``speaker`` be there, at a rate; returns when it runs."""
+        server = self._server(name)
+        server.rate_hz = rate_hz
+        server.start()
+        if name == "mic":
+            self._talk()
+
+    def unplug(self, name: str) -> None:
+        """Gone, with all that plays to it or records from it."""
+        if name == "mic":
+            for process in self._feed:
+                process.terminate()
+                process.wait(5)
+            self._feed.clear()
+        self._server(name).stop()
+
+    def _server(self, name: str) -> SoundServer:
+        return self.mic if name == "mic" else self.speaker
+
+    def _talk(self) -> None:
+        environment = {**os.environ, **self.mic.environment}
+        looper = subprocess.Popen(
+            (sys.executable, "-m", "lipsync_tools.soundserver", "--loop", str(self._speech)),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert looper.stdout is not None
+        player = subprocess.Popen(
+            ("pacat", "--latency-msec=60", "-d", "micfeed", "--format=s16le", "--channels=1",
+             f"--rate={RATE_HZ}", "--raw"),
+            env=environment, stdin=looper.stdout, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        looper.stdout.close()
+        self._feed += [looper, player]
 
 
 class Ear:

@@ -18,15 +18,18 @@ from lipsync_edge.clock import MonotonicClock
 from lipsync_tools.drill import record
 from lipsync_tools.drill.board import Board
 from lipsync_tools.drill.service import Life, Service
-from lipsync_tools.drill.sound import Ear
+from lipsync_tools.drill.sound import Cards, Ear
 from lipsync_tools.drill.unit import Unit
-from lipsync_tools.soundserver import SoundServer
 
 PATIENCE_S = 30.0
 FAKE = Path(__file__).parent / "fake"
 OE_PIN = 17
 SEEN_OFF_S = 0.3
 """The promise: outputs are off so soon after a death that software can see."""
+
+
+class NotThere(Exception):
+    """The part that a case tries, or a tool that it needs, is not there; in words."""
 
 
 @dataclass
@@ -47,9 +50,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class World:
-    """What all cases share: the sound server with speech at its microphone, the unit."""
+    """What all cases share: the sound cards with speech at the microphone, the unit."""
 
-    server: SoundServer
+    cards: Cards
     unit: Unit
     folder: Path
 
@@ -83,7 +86,7 @@ class Stage:
         options: dict[str, dict[str, Any]] | None = None,
         mischief: dict[str, Any] | None = None,
         wired: bool = False,
-        unit: Unit | None = None,
+        environment: dict[str, str] | None = None,
     ) -> None:
         """Make all but the start. ``wired``: the board's /OE hangs on a pin of the computer."""
         self.write_config(options or {}, wired)
@@ -93,8 +96,8 @@ class Stage:
         self.board = self._exits.enter_context(
             Board(self.folder / "bus", settings.head.boards, pin)
         )
-        self.ear = self._exits.enter_context(Ear(self.world.server))
-        environment = {**self.world.server.environment, "PYTHONFAULTHANDLER": "0"}
+        self.ear = self._exits.enter_context(Ear(self.world.cards.speaker))
+        environment = {**self.world.cards.environment, **(environment or {})}
         environment["LIPSYNC_DRILL_BOARD"] = str(self.folder / "bus")
         launcher = "lipsync_edge"
         if wired:
@@ -104,7 +107,7 @@ class Stage:
             once = {"once": str(self.folder / "done")}
             environment["LIPSYNC_DRILL"] = json.dumps({**once, **mischief})
         self.service = self._exits.enter_context(
-            Service(unit or self.world.unit, self.config, self.folder, environment, launcher)
+            Service(self.world.unit, self.config, self.folder, environment, launcher)
         )
 
     def write_config(self, options: dict[str, dict[str, Any]], wired: bool = False) -> None:
@@ -115,6 +118,7 @@ class Stage:
                 "input": "mic",
                 "output": "speaker",
                 "rate_hz": 48_000,
+                "frames_per_buffer": 1024,
             },
             "board": {"driver": "simulator", "bus": str(self.folder / "bus")},
             "gpio": {"output_enable": OE_PIN} if wired else {},
@@ -165,6 +169,11 @@ class Stage:
         """One run of the robot."""
         return self.service.lives[number]
 
+    def travel_us(self, from_s: float) -> float:
+        """How far from neutral a servo came since a time."""
+        moments = self.board.moments.copy()
+        return max((self.outputs.reach_us(m) for m in moments if m.at_s > from_s), default=0.0)
+
     def first_line(self, from_s: float) -> str:
         """The first warning or error of the log after a time."""
         marks = ("WARNING", "ERROR", "CRITICAL", "lipsync-edge:", "stopped:", "(detach)")
@@ -172,6 +181,14 @@ class Stage:
         return next((text for text in lines if text.startswith(marks)), "")
 
     # ---- what all cases share
+
+    def tell(self, finding: Finding, from_s: float, to_s: float) -> record.Story:
+        """Tell pulses, sound and log between two times; returns what the pulses did."""
+        story = record.story(self.board.moments.copy(), from_s, to_s)
+        finding.pulses = story.text
+        self.gap(finding, from_s, to_s)
+        finding.log = self.first_line(from_s) or "nothing"
+        return story
 
     def gap(self, finding: Finding, from_s: float, to_s: float) -> float:
         """Tell the longest stretch without a sound; returns its seconds."""

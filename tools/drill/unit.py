@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class Unit:
     reload: tuple[str, ...]
     restart: str
     watchdog_s: float
+    watchdog_signal: signal.Signals
     restart_s: float
     restart_steps: int
     restart_longest_s: float
@@ -74,6 +76,7 @@ def read_unit(path: Path = UNIT) -> Unit:
         reload=_words(last("ExecReload")),
         restart=last("Restart", "no"),
         watchdog_s=seconds("WatchdogSec", math.inf),
+        watchdog_signal=signal.Signals[last("WatchdogSignal", "SIGABRT")],
         restart_s=seconds("RestartSec", 0.1),
         restart_steps=int(last("RestartSteps", "0")),
         restart_longest_s=seconds("RestartMaxDelaySec", 0.0),
