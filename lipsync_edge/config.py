@@ -123,7 +123,7 @@ def _profile(
     if key in problems.invalid:
         return {}, []
     if entry.value is None:
-        base = {k[1:]: value for k, value in written.items() if k[:1] == key}
+        base = {k[1:]: value for k, value in (written | said).items() if k[:1] == key}
     else:
         folder = path.parent if path and not chosen_here else Path()
         found = heads.find(entry.value, folder, entry.place, problems)

@@ -506,3 +506,13 @@ def test_a_pin_does_one_thing(write: Write) -> None:
 def test_pins_that_are_not_wired_do_not_clash(write: Write) -> None:
     assert config.load(write("gpio: {button: 27}\n")).gpio.button == 27
     assert config.load(None).gpio.servo_power == -1
+
+
+def test_a_head_can_be_made_on_the_command_line() -> None:
+    said = [("head.servos.x.mix.jawOpen", "1")]
+    with pytest.raises(ConfigError, match=r"servos\.x: channel is missing"):
+        config.load(None, said)
+    head = config.load(None, [*said, ("head.servos.x.channel", "3")]).head
+    assert [(servo.name, servo.options.channel) for servo in head.servos] == [("x", 3)]
+    with pytest.raises(ConfigError, match="a head needs a servo"):
+        config.load(None, [("head.name", "x")])
