@@ -10,7 +10,7 @@ SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
-	test-tools models ablation evaluate picture clean
+	fuzz test-tools models ablation evaluate picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -27,6 +27,9 @@ test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAud
 
 test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+fuzz: $(VENV)/.test  ## 100,000 bad inputs for control socket, config and state files; some minutes
+	FUZZ=1 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
 	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
