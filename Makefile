@@ -10,13 +10,27 @@ SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
-	fuzz test-tools models ablation evaluate picture clean
+	fuzz test-tools models ablation evaluate picture clean install uninstall purge wheels
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
 	$(BIN)/lipsync-edge run $(ARGS)
+
+# On the robot, as root. DESTDIR, WHEELS, FIRMWARE: see tools/install.sh.
+export DESTDIR WHEELS FIRMWARE PINS
+install:  ## on a Raspberry Pi: the service, from power-on; config in /etc/lipsync-edge
+	PYTHON="$(PYTHON)" sh tools/install.sh install
+
+uninstall:  ## stop and remove it; config and state stay
+	PYTHON="$(PYTHON)" sh tools/install.sh uninstall
+
+purge:  ## remove config and state too
+	PYTHON="$(PYTHON)" sh tools/install.sh purge
+
+wheels:  ## collect in WHEELS=folder what `make install WHEELS=folder` needs without network
+	PYTHON="$(PYTHON)" sh tools/install.sh wheels
 
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
 	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
