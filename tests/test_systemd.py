@@ -181,6 +181,20 @@ def test_a_config_that_nobody_touched_follows_the_default(root: Path) -> None:
     assert not (root / "etc/lipsync-edge/config.yaml.new").exists()
 
 
+def test_the_first_config_says_what_was_asked_for(tmp_path: Path) -> None:
+    asked = {"DESTDIR": str(tmp_path), "HEAD": "face26", "OUTPUT": "USB Audio"}
+    script, path = ROOT / "tools/install.sh", tmp_path / "etc/lipsync-edge/config.yaml"
+    assert run("sh", script, "files", **{**asked, "HEAD": 'ja"w'}).returncode == 1
+    assert not tree(tmp_path)
+    assert run("sh", script, "files", **asked).returncode == 0
+    made = config.load(path)
+    assert (made.head.name, made.audio.output, made.board.driver) == (
+        "face26", "USB Audio", "pca9685",
+    )  # fmt: skip
+    assert run("sh", script, "files", **{**asked, "HEAD": "jaw"}).returncode == 0
+    assert config.load(path).head.name == "face26"  # it is there, so it is its owner's
+
+
 def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:
     link = root / "etc/systemd/system/multi-user.target.wants/lipsync-edge.service"
     link.unlink()

@@ -7,6 +7,7 @@
 #   install.sh wheels    collect in WHEELS what `install` needs, for a robot without network
 # DESTDIR=folder: the root of another system; nothing is started, no package is installed.
 # WHEELS=folder: take Python packages from there and from nowhere else.
+# HEAD=jaw OUTPUT=USB: what a config that is made now shall say.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
 set -eu
 
@@ -56,6 +57,12 @@ live() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 
 need_root() {
     [ -n "$DESTDIR" ] || [ "$(id -u)" = 0 ] || die "this needs root: sudo make $1"
+}
+
+check_words() {
+    case "${HEAD:-}${OUTPUT:-}" in
+    *['"\|&']*) die "HEAD and OUTPUT may not hold any of \" \\ | &" ;;
+    esac
 }
 
 install_program() {
@@ -162,6 +169,7 @@ install_backoff() {
 # default is put beside it.
 install_config() {
     config=$DESTDIR$ETC/config.yaml
+    [ -e "$config" ] || fresh=yes
     ours=$(checksum "$SOURCE/systemd/config.yaml")
     theirs=$(checksum "$config")
     if [ -z "$theirs" ] || [ "$theirs" = "$SHIPPED" ]; then
@@ -170,6 +178,12 @@ install_config() {
         install -D -m 644 "$SOURCE/systemd/config.yaml" "$config.new"
         say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
     fi
+    [ -z "${fresh:-}" ] || fill_in
+}
+
+fill_in() {
+    [ -z "${HEAD:-}" ] || sed -i "s|^head: .*|head: \"$HEAD\"|" "$config"
+    [ -z "${OUTPUT:-}" ] || sed -i "s|^  output: .*|  output: \"$OUTPUT\"|" "$config"
 }
 
 make_user() {
@@ -250,11 +264,13 @@ collect_wheels() {
 case "${1:-}" in
 install)
     need_root install
+    check_words
     install_program
     install_files
     ;;
 files)
     need_root install
+    check_words
     install_files
     ;;
 uninstall)
