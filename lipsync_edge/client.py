@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from lipsync_edge.errors import ControlError
+from lipsync_edge.protocol import VERSION
 
-VERSION = 1  # control.VERSION
 SYSTEM_SOCKET = "/run/lipsync-edge/control.sock"
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
-import logging
 import math
 import os
 import selectors
@@ -23,17 +21,24 @@ from typing import Any
 
 from lipsync_edge.clock import Clock
 from lipsync_edge.errors import ControlError
+from lipsync_edge.peer import LINE_COST, Bucket, Peer
+from lipsync_edge.protocol import (
+    LONGEST_LINE,
+    VERSION,
+    Refused,
+    as_line,
+    did_you_mean,
+    echo,
+    error_reply,
+    is_number,
+    parse,
+)
 
-log = logging.getLogger(__name__)
-
-VERSION = 1
-LONGEST_LINE = 65_536
-"""Bytes; a config is read from its file, a sound comes as an open file, so lines stay short."""
 MOST_CLIENTS = 16
 MOST_WAITING = 32  # requests that the main thread has not taken yet
 MOST_UNSENT = 262_144  # bytes that a client left unread; one that reads nothing is let go
-RATE_PER_S, BURST = 50.0, 100.0
-"""Requests of one client: so many a second in the long run, so many at once."""
+IDLE_S = 30.0
+"""Who said nothing for so long makes room when nobody else could be heard."""
 WATCH_HZ = (0.2, 30.0)
 MODE = 0o660
 Answer = Callable[[Mapping[str, Any]], None]
@@ -58,55 +63,12 @@ class Request:
 
     def refuse(self, code: str, message: str, remedy: str = "") -> None:
         """It is not done, and why."""
-        self._end(_error(code, message, remedy))
+        self._end(error_reply(code, message, remedy))
 
     def _end(self, reply: Mapping[str, Any]) -> None:
         if self._fd >= 0:
             os.close(self.take_fd())
         self._answer(reply)
-
-
-def _error(code: str, message: str, remedy: str = "") -> dict[str, Any]:
-    return {"ok": False, "error": {"code": code, "message": message, "remedy": remedy}}
-
-
-class _Refused(Exception):
-    """A line that is no request: what is answered."""
-
-    def __init__(self, code: str, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.reply = _error(code, message, remedy)
-
-
-class _Peer:
-    """One connection: what it sent and did not end with a line break, what it has not read yet."""
-
-    def __init__(self, connection: socket.socket, now_s: float) -> None:
-        self.socket = connection
-        self.unread, self.unsent = bytearray(), bytearray()
-        self.fds: deque[int] = deque()
-        self.tokens, self.seen_s = BURST, now_s
-        self.watch_s, self.due_s = math.inf, math.inf
-        self.last_words = False  # what is unsent is all that there will be
-
-    def may_ask(self, now_s: float) -> bool:
-        """Take a token from the bucket; False where it is empty."""
-        self.tokens = min(BURST, self.tokens + RATE_PER_S * (now_s - self.seen_s))
-        self.seen_s = now_s
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True
-
-    def close_files(self) -> None:
-        """Let go of files that came along."""
-        while self.fds:
-            os.close(self.fds.popleft())
-
-    def close(self) -> None:
-        """Let it go, and the files that it sent."""
-        self.close_files()
-        self.socket.close()
 
 
 class ControlServer:
@@ -116,11 +78,13 @@ class ControlServer:
         """``commands``: the names of what acts; ``status`` and ``watch`` are answered here."""
         self._path, self._clock, self._commands = Path(path), clock, commands
         self._selector = selectors.DefaultSelector()
-        self._peers: set[_Peer] = set()
+        self._peers: set[Peer] = set()
         self._waiting: deque[Request] = deque()
-        self._replies: deque[tuple[_Peer, Mapping[str, Any]]] = deque()
+        self._replies: deque[tuple[Peer, Mapping[str, Any]]] = deque()
         self._snapshot: Mapping[str, Any] = {}
+        self._told: tuple[Mapping[str, Any], bytes] = ({}, b"{}")  # a snapshot, and that as JSON
         self._listener: socket.socket | None = None
+        self._door, self._open_s = Bucket(clock.now()), math.inf
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -136,7 +100,7 @@ class ControlServer:
             listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 listener.bind(str(self._path))
-                self._path.chmod(MODE)
+                self._admit()
                 listener.listen(MOST_CLIENTS)
                 listener.setblocking(False)
             except OSError:
@@ -151,6 +115,12 @@ class ControlServer:
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ, None)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+
+    def _admit(self) -> None:
+        """For owner and group, the group being that of the folder."""
+        with contextlib.suppress(PermissionError):  # not one of ours: then our own group may
+            os.chown(self._path, -1, self._path.parent.stat().st_gid)
+        self._path.chmod(MODE)
 
     def publish(self, snapshot: Mapping[str, Any]) -> None:
         """What ``status`` and ``watch`` tell from now on; never changed afterwards."""
@@ -184,17 +154,30 @@ class ControlServer:
     def step(self, timeout_s: float = 0.5) -> None:
         """Wait for whatever comes first, at most ``timeout_s``, and look after it."""
         now_s = self._clock.now()
-        due_s = min((peer.due_s for peer in self._peers), default=math.inf)
-        wait_s = max(0.0, min(timeout_s, due_s - now_s))
+        due_s = min((min(p.due_s, p.again_s) for p in self._peers), default=math.inf)
+        wait_s = max(0.0, min(timeout_s, due_s - now_s, self._open_s - now_s))
         for key, events in self._selector.select(wait_s):
             if key.fileobj is self._listener:
                 self._accept()
             elif key.fileobj is self._wake_out:
                 self._woken()
-            elif isinstance(key.data, _Peer) and key.data in self._peers:
+            elif isinstance(key.data, Peer) and key.data in self._peers:
                 self._serve(key.data, events)
         self._send_replies()
-        self._send_watched()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """What time brings: watchers are told, those that were too fast are heard again."""
+        now_s = self._clock.now()
+        for peer in [p for p in self._peers if p.due_s <= now_s]:
+            peer.due_s = now_s + peer.watch_s
+            if not peer.unsent:  # a slow reader misses some, and never gets old ones
+                self._send(peer, b'{"v":%d,"watch":%s}\n' % (VERSION, self._snapshot_text()))
+        for peer in [p for p in self._peers if p.again_s <= now_s]:
+            self._digest(peer)
+        if self._open_s <= now_s and self._listener:
+            self._open_s = math.inf
+            self._selector.register(self._listener, selectors.EVENT_READ, None)
 
     def _woken(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -222,26 +205,44 @@ class ControlServer:
 
     def _accept(self) -> None:
         assert self._listener is not None
+        now_s = self._clock.now()
+        if wait_s := self._door.wait_s(now_s):
+            self._selector.unregister(self._listener)  # callers wait in the kernel's queue
+            self._open_s = now_s + wait_s
+            return
+        self._door.take()
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
             connection.setblocking(False)
-            peer = _Peer(connection, self._clock.now())
-            if len(self._peers) >= MOST_CLIENTS:
+            peer = Peer(connection, now_s)
+            if not self._has_room(now_s):
                 self.refused += 1
                 with contextlib.suppress(OSError):
-                    connection.send(_line(_error("busy", f"{MOST_CLIENTS} programs ask already.")))
+                    connection.send(
+                        as_line(error_reply("busy", f"{MOST_CLIENTS} programs ask already."))
+                    )
                 peer.close()
                 return
             self._peers.add(peer)
             self._selector.register(connection, selectors.EVENT_READ, peer)
 
-    def _serve(self, peer: _Peer, events: int) -> None:
+    def _has_room(self, now_s: float) -> bool:
+        """For one more; who was idle for the longest time gives way, if that is long."""
+        if len(self._peers) < MOST_CLIENTS:
+            return True
+        idle = [p for p in self._peers if p.watch_s == math.inf and now_s - p.heard_s > IDLE_S]
+        if not idle:
+            return False
+        self._drop(min(idle, key=lambda peer: peer.heard_s))
+        return True
+
+    def _serve(self, peer: Peer, events: int) -> None:
         if events & selectors.EVENT_WRITE:
             self._flush(peer)
         if events & selectors.EVENT_READ and peer in self._peers:
             self._receive(peer)
 
-    def _receive(self, peer: _Peer) -> None:
+    def _receive(self, peer: Peer) -> None:
         try:
             data, fds, _, _ = socket.recv_fds(peer.socket, 16_384, 4)
         except BlockingIOError:
@@ -254,50 +255,61 @@ class ControlServer:
             self._drop(peer)
             return
         peer.unread += data
-        while not peer.last_words and (end := peer.unread.find(b"\n")) >= 0:
-            line = bytes(peer.unread[:end])
-            del peer.unread[: end + 1]
-            if line.strip():
-                self._line(peer, line)
+        peer.heard_s = self._clock.now()
+        self._digest(peer)
+
+    def _digest(self, peer: Peer) -> None:
+        """Answer the lines that came, as many as the bucket allows."""
+        now_s, wait_s = self._clock.now(), 0.0
+        line: bytes | None = b""
+        while line is not None and not wait_s and not peer.last_words and peer in self._peers:
+            wait_s = peer.bucket.wait_s(now_s)
+            if not wait_s and (line := peer.next_line()) is not None:
+                peer.bucket.take(1.0 + LINE_COST * len(line))
+                if line.strip():
+                    self._line(peer, line)
+        peer.again_s = now_s + wait_s if wait_s else math.inf
         if not peer.unread:
             peer.close_files()  # no line wanted them
-        if len(peer.unread) > LONGEST_LINE:
-            self._answer(peer, _error("too-long", f"A line holds at most {LONGEST_LINE} bytes."))
+        if not wait_s and len(peer.unread) > LONGEST_LINE:
+            self._answer(
+                peer, error_reply("too-long", f"A line holds at most {LONGEST_LINE} bytes.")
+            )
             self._part(peer)
+        self._await(peer)
 
-    def _line(self, peer: _Peer, line: bytes) -> None:
+    def _line(self, peer: Peer, line: bytes) -> None:
         """Answer a line, or pass it on. Nothing in it may do any harm."""
         told: dict[str, Any] = {}
         try:
             told = parse(line)
-            if not peer.may_ask(self._clock.now()):
-                raise _Refused("too-fast", f"At most {RATE_PER_S:.0f} requests a second.")
             self._obey(peer, told)
-        except _Refused as refusal:
+        except Refused as refusal:
             self.refused += 1
-            self._answer(peer, {**_echo(told), **refusal.reply})
+            self._answer(peer, {**echo(told), **refusal.reply})
 
-    def _obey(self, peer: _Peer, told: Mapping[str, Any]) -> None:
+    def _obey(self, peer: Peer, told: Mapping[str, Any]) -> None:
         name = told["cmd"]
         if name == "status":
-            self._answer(peer, {**_echo(told), "ok": True, "status": self._snapshot})
+            begin = as_line({"v": VERSION, **echo(told), "ok": True})
+            self._send(peer, b'%s,"status":%s}\n' % (begin[:-2], self._snapshot_text()))
         elif name == "watch":
             hertz = told.get("hz", 10.0)
-            if not _is_number(hertz) or not WATCH_HZ[0] <= hertz <= WATCH_HZ[1]:
-                raise _Refused("value", f"hz must be {WATCH_HZ[0]:g} to {WATCH_HZ[1]:g}.")
+            if not is_number(hertz) or not WATCH_HZ[0] <= hertz <= WATCH_HZ[1]:
+                raise Refused("value", f"hz must be {WATCH_HZ[0]:g} to {WATCH_HZ[1]:g}.")
             peer.watch_s, peer.due_s = 1.0 / hertz, self._clock.now()
-            self._answer(peer, {**_echo(told), "ok": True})
+            self._answer(peer, {**echo(told), "ok": True})
         elif name not in self._commands:
-            known = ", ".join(sorted({*self._commands, "status", "watch"}))
-            raise _Refused("unknown", f"There is no command {name!r:.60}.", f"There are: {known}.")
+            hint = did_you_mean(name, {*self._commands, "status", "watch"})
+            raise Refused("unknown", f"There is no command {name!r:.60}.", hint)
         elif len(self._waiting) >= MOST_WAITING:
-            raise _Refused("busy", "Too many requests wait already.", "Try again in a moment.")
+            raise Refused("busy", "Too many requests wait already.", "Try again in a moment.")
         else:
             fd = peer.fds.popleft() if peer.fds else -1
-            echo = _echo(told)
+            known = echo(told)
 
             def answer(reply: Mapping[str, Any]) -> None:
-                self._replies.append((peer, {**echo, **reply}))
+                self._replies.append((peer, {**known, **reply}))
                 with contextlib.suppress(OSError):
                     self._wake_in.send(b"!")
 
@@ -308,29 +320,32 @@ class ControlServer:
             peer, reply = self._replies.popleft()
             self._answer(peer, reply)
 
-    def _send_watched(self) -> None:
-        now_s = self._clock.now()
-        for peer in [p for p in self._peers if p.due_s <= now_s]:
-            peer.due_s = now_s + peer.watch_s
-            if not peer.unsent:  # a slow reader misses some, and never gets old ones
-                self._answer(peer, {"v": VERSION, "watch": self._snapshot})
+    def _snapshot_text(self) -> bytes:
+        """The snapshot as JSON, made once however many ask."""
+        snapshot = self._snapshot
+        if self._told[0] is not snapshot:
+            self._told = snapshot, as_line(snapshot)[:-1]
+        return self._told[1]
 
-    def _answer(self, peer: _Peer, reply: Mapping[str, Any]) -> None:
+    def _answer(self, peer: Peer, reply: Mapping[str, Any]) -> None:
+        self._send(peer, as_line({"v": VERSION, **reply}))
+
+    def _send(self, peer: Peer, line: bytes) -> None:
         if peer not in self._peers or peer.last_words:
             return
-        peer.unsent += _line({"v": VERSION, **reply})
+        peer.unsent += line
         if len(peer.unsent) > MOST_UNSENT:
             self._drop(peer)
         else:
             self._flush(peer)
 
-    def _part(self, peer: _Peer) -> None:
+    def _part(self, peer: Peer) -> None:
         """Nothing more is read from it; when it has read its answers, it is let go."""
         peer.last_words = True
         if peer in self._peers and not peer.unsent:
             self._drop(peer)
 
-    def _flush(self, peer: _Peer) -> None:
+    def _flush(self, peer: Peer) -> None:
         try:
             sent = peer.socket.send(peer.unsent, socket.MSG_NOSIGNAL) if peer.unsent else 0
         except BlockingIOError:
@@ -341,47 +356,24 @@ class ControlServer:
         del peer.unsent[:sent]
         if peer.last_words and not peer.unsent:
             self._drop(peer)
-            return
-        events = selectors.EVENT_WRITE if peer.unsent else 0
-        events |= 0 if peer.last_words else selectors.EVENT_READ
-        self._selector.modify(peer.socket, events, peer)
+        self._await(peer)
 
-    def _drop(self, peer: _Peer) -> None:
+    def _await(self, peer: Peer) -> None:
+        """Let the selector wait for what this one waits for; a selector takes no 0."""
+        if peer not in self._peers:
+            return
+        is_known = peer.socket in self._selector.get_map()
+        if not peer.events:
+            if is_known:
+                self._selector.unregister(peer.socket)
+        elif is_known:
+            self._selector.modify(peer.socket, peer.events, peer)
+        else:
+            self._selector.register(peer.socket, peer.events, peer)
+
+    def _drop(self, peer: Peer) -> None:
         if peer in self._peers:
             self._peers.discard(peer)
-            self._selector.unregister(peer.socket)
+            if peer.socket in self._selector.get_map():
+                self._selector.unregister(peer.socket)
             peer.close()
-
-
-def parse(line: bytes) -> dict[str, Any]:
-    """A request of a line. Raises the refusal where it is none. Pure."""
-    if len(line) > LONGEST_LINE:
-        raise _Refused("too-long", f"A line holds at most {LONGEST_LINE} bytes.")
-    try:
-        told = json.loads(line.decode(), parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        example = '{"v":1,"cmd":"status"}'
-        raise _Refused("syntax", "That is no line of JSON.", f"Like this: {example}") from None
-    if not isinstance(told, dict) or not isinstance(told.get("cmd"), str):
-        raise _Refused("syntax", "A request is an object with a command, cmd.")
-    if told.get("v") != VERSION or isinstance(told["v"], bool):
-        raise _Refused("version", f"This head speaks version {VERSION} of the protocol.")
-    if not isinstance(told.get("id"), str | int | type(None)) or len(str(told.get("id"))) > 100:
-        raise _Refused("value", "An id is a short word or a number.")
-    return told
-
-
-def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
-
-
-def _echo(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": told["id"]} if told.get("id") is not None else {}
-
-
-def _line(reply: Mapping[str, Any]) -> bytes:
-    return json.dumps(reply, separators=(",", ":"), default=str).encode() + b"\n"

@@ -22,7 +22,7 @@ PURE = {
     *("planner", "emphasis", "personality", "horns"),
     *("care", "wake", "heat", "panel", "servos.thermal"),
     *("calibration", "pulses", "yamledit"),
-    *("health", "ratelimit"),
+    *("health", "ratelimit", "protocol"),
 }
 DEVICES = {
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
@@ -33,7 +33,7 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
-RUNTIME |= {"control", "client", "speech"}
+RUNTIME |= {"control", "peer", "client", "speech"}
 APP = {
     "app",
     "attendant",

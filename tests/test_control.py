@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipsync_edge import control
 from lipsync_edge.client import Client
 from lipsync_edge.clock import VirtualClock
-from lipsync_edge.control import LONGEST_LINE, MOST_CLIENTS, MOST_WAITING, ControlServer
+from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer
 from lipsync_edge.errors import ControlError
+from lipsync_edge.protocol import LONGEST_LINE, Refused, parse
 
 
 class Bench:
@@ -123,13 +123,68 @@ def test_half_a_line_waits_for_its_other_half(bench: Bench) -> None:
     assert bench.ask(peer, b'd":"status"}\n{"v":1,"cmd":"status"}\n')[1]["ok"]
 
 
-def test_who_asks_too_fast_is_told_and_may_ask_again_later(bench: Bench) -> None:
+def test_who_asks_too_fast_has_to_wait_and_nobody_else(bench: Bench) -> None:
+    peer, other = bench.connect(), bench.connect()
+    short = b'{"v":1,"cmd":"status"}\n'  # 22 bytes: 1 + 22 / 1024 of the bucket's 100
+    assert len(bench.ask(peer, short * 150)) == 97
+    assert bench.ask(peer, b"") == [], "not read any more"
+    assert len(bench.ask(other, short)) == 1
+    bench.clock.sleep_until(0.5)
+    assert len(bench.ask(peer, b"")) == 25, "half a second's 50 a second, and the rest"
+    bench.clock.sleep_until(10.0)
+    assert len(bench.ask(peer, b"")) == 150 - 97 - 25, "none is lost"
+
+
+def test_long_lines_cost_more_than_short_ones(bench: Bench) -> None:
     peer = bench.connect()
-    answers = bench.ask(peer, line(cmd="status") * 150)
-    assert sum(answer["ok"] for answer in answers) == 100
-    assert {a["error"]["code"] for a in answers if not a["ok"]} == {"too-fast"}
+    long = line(cmd="status", more="x" * 60_000)
+    assert len(bench.ask(peer, long)) == 1
+    assert len(bench.ask(peer, long)) == 1, "a bucket may go below nothing once"
+    assert bench.ask(peer, long) == []
     bench.clock.sleep_until(1.0)
-    assert sum(answer["ok"] for answer in bench.ask(peer, line(cmd="status") * 60)) == 50
+    assert len(bench.ask(peer, b"")) == 1
+
+
+def test_callers_without_end_are_let_in_slowly(bench: Bench) -> None:
+    for _ in range(100):
+        bench.connect().close()
+        bench.work(2)
+    late = bench.connect()
+    assert bench.ask(late, line(cmd="status")) == []
+    bench.clock.sleep_until(0.5)
+    assert len(bench.ask(late, b"")) == 1
+
+
+def test_who_said_nothing_for_long_gives_way(bench: Bench) -> None:
+    peers = []
+    for _ in range(MOST_CLIENTS):
+        peers.append(bench.connect())
+        bench.clock.sleep_until(bench.clock.now() + 1.0)
+    bench.ask(peers[0], line(cmd="watch", hz=1))
+    bench.clock.sleep_until(40.0)
+    bench.ask(peers[1], line(cmd="status"))
+    late = bench.connect()
+    assert bench.ask(late, line(cmd="status"))[0]["ok"]
+    assert peers[2].recv(1) == b"", "idle for the longest time: 38 s"
+    for kept in (peers[0], peers[1], peers[3]):
+        assert bench.ask(kept, line(cmd="status"))[-1]["v"] == 1
+
+
+def test_a_misspelt_command_is_guessed(bench: Bench) -> None:
+    (answer,) = bench.ask(bench.connect(), line(cmd="statis"))
+    assert answer["error"]["remedy"] == "Did you mean status?"
+    (answer,) = bench.ask(bench.connect(), line(cmd="xyzzy"))
+    assert answer["error"]["remedy"] == "There are: mute, say-file, status, watch."
+
+
+def test_the_socket_has_the_group_of_its_folder(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a folder to any group")
+    os.chown(tmp_path, -1, 4321)
+    server = ControlServer(str(tmp_path / "control.sock"), VirtualClock(), ())
+    server.open()
+    assert os.stat(tmp_path / "control.sock").st_gid == 4321
+    server.close()
 
 
 def test_a_full_queue_is_busy(bench: Bench) -> None:
@@ -240,8 +295,8 @@ WORDS = st.one_of(
 def test_any_line_is_a_request_or_is_refused(sent: bytes) -> None:
     codes = {"syntax", "version", "value", "too-long"}
     try:
-        told = control.parse(sent)
-    except control._Refused as refusal:
+        told = parse(sent)
+    except Refused as refusal:
         told = refusal.reply
     refused = told.get("ok") is False and "error" in told
     assert (told["error"]["code"] in codes) if refused else isinstance(told["cmd"], str)
