@@ -45,11 +45,11 @@ def died(stage: Stage, at_s: float, seen_s: float = SEEN_OFF_S) -> Finding:
     return finding
 
 
-def killed(stage: Stage) -> Finding:
-    """SIGKILL: nothing of ours runs after it but ExecStopPost."""
+def killed(stage: Stage, number: signal.Signals = signal.SIGKILL) -> Finding:
+    """Nothing of ours runs after it but ExecStopPost."""
     stage.prepare()
     stage.start()
-    finding = died(stage, stage.service.send(signal.SIGKILL))
+    finding = died(stage, stage.service.send(number))
     stage.finish(finding)
     return finding
 
@@ -77,9 +77,19 @@ def frozen(stage: Stage, seconds: float) -> Finding:
     return finding
 
 
+def feeder_crashed(stage: Stage) -> Finding:
+    """The feeder reads a file, so the head has to speak one, and nothing at its end."""
+    stage.prepare({"audio": {"input": ""}}, mischief={"crash": "feeder", "after_s": 3.5})
+    return _crash(stage)
+
+
 def crashed(stage: Stage, thread: str) -> Finding:
     """An error that nobody foresaw in one thread: outputs off, end, new start."""
     stage.prepare(mischief={"crash": thread, "after_s": 4.0})
+    return _crash(stage)
+
+
+def _crash(stage: Stage) -> Finding:
     stage.start()
     done = stage.folder / "done"
     stage.wait(lambda: done.exists() and bool(done.read_text()))

@@ -23,7 +23,7 @@ FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfa
 
 
 def model_spoiled(stage: Stage) -> Finding:
-    """The model's file is overwritten while it runs; the next start refuses it, until it is whole."""
+    """The model's file is overwritten while it runs; no start succeeds until it is whole again."""
     finding = Finding()
     model, whole = _own_bundle(stage)
     at_s = stage.clock.now()
