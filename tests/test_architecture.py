@@ -29,6 +29,7 @@ DEVICES = {
     *("model.tflite", "model.dummy", "servos.dummy", "servos.off"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
     "servos.remote",
+    "servos.guardian",
     *("gpio", "gpio_dummy"),
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
@@ -66,7 +67,7 @@ DRIVERS = {
 BESIDE = {
     "audio.portaudio": {"audio.cards"},
     "audio.wav": {"audio.stdin"},
-    "servos.pca9685": {"servos.driver", "servos.i2c"},
+    "servos.pca9685": {"servos.driver", "servos.i2c", "servos.guardian"},
     "servos.driver": {"servos.i2c"},
     "servos.registers": {"servos.chip"},
 }

@@ -22,6 +22,8 @@ class RemoteBus:
     def __init__(self, path: str) -> None:
         """``path``: the socket. It is opened at the first transaction, and anew after an error."""
         self._path = path
+        self.place = f"unix:{path}"
+        """For a guardian, see there."""
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
 
