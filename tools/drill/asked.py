@@ -13,9 +13,8 @@ from pathlib import Path
 from lipsync_edge.client import Client
 from lipsync_edge.errors import ControlError
 from lipsync_tools.drill.record import STILL_S, is_off
-from lipsync_tools.drill.stage import Finding, Stage
+from lipsync_tools.drill.stage import SOUND_GAP_S, Finding, Stage
 
-SOUND_GAP_S = 0.15
 N_REQUESTS = 10_000
 N_GARBAGE = 300  # lines, of up to 4 kB
 

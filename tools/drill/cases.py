@@ -33,6 +33,8 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
         return virtual.silent_hour(stage, hour or virtual.Background("silence", virtual.HOUR_S))
 
     return (
+        Case("quiet", "none, for 10 s", "speaks; shows what this computer does by itself",
+             deaths.quiet),
         Case("sigterm", "SIGTERM", ORDERLY, lambda s: deaths.stopped(s, signal.SIGTERM)),
         Case("sigint", "SIGINT", ORDERLY, lambda s: deaths.stopped(s, signal.SIGINT)),
         Case("sigkill", "SIGKILL", CRASH, deaths.killed),

@@ -14,10 +14,9 @@ from pathlib import Path
 import lipsync_models
 from lipsync_edge.store import Store
 from lipsync_tools.drill.record import STILL_S
-from lipsync_tools.drill.stage import Finding, NotThere, Stage
+from lipsync_tools.drill.stage import SOUND_GAP_S, Finding, NotThere, Stage
 
 WATCH_S = 3.0
-SOUND_GAP_S = 0.15
 BUNDLES = Path(next(iter(lipsync_models.__path__)))
 FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfaketimeMT.so.1")
 
@@ -57,7 +56,7 @@ def model_replaced(stage: Stage) -> Finding:
     stage.pause(WATCH_S)
     killed_s = _went_on(stage, finding, at_s)
     finding.log = stage.first_line(at_s) or "nothing"
-    stage.again(finding, stage.off_s(killed_s), killed_s)
+    stage.again(finding, stage.wait_off_s(killed_s), killed_s)
     finding.normal += " after a kill, with the new model"
     stage.finish(finding)
     said = " ".join(text for _, text in stage.service.lines)
@@ -116,7 +115,7 @@ def _without_disk(stage: Stage, at_s: float, message: str) -> Finding:
     finding = Finding()
     stage.pause(WATCH_S)
     killed_s = _went_on(stage, finding, at_s)
-    stage.again(finding, stage.off_s(killed_s), killed_s)
+    stage.again(finding, stage.wait_off_s(killed_s), killed_s)
     finding.normal += " after a kill"
     wanted = f"cannot be written ({message})"
     said = [text for _, text in stage.service.lines if wanted in text]

@@ -27,6 +27,10 @@ OE_PIN = 17
 SEEN_OFF_S = 0.3
 """The promise: outputs are off so soon after a death that software can see."""
 
+SOUND_GAP_S = 0.25
+"""A head goes on talking whatever its board does. Shorter gaps come without any fault, where the
+computer has more to do than the drill: see the case ``quiet``."""
+
 
 class NotThere(Exception):
     """The part that a case tries, or a tool that it needs, is not there; in words."""
@@ -153,6 +157,11 @@ class Stage:
     def off_s(self, from_s: float) -> float:
         """When all outputs were off, at or after a time; infinite: never."""
         return record.first_off_s(self.board.moments.copy(), from_s)
+
+    def wait_off_s(self, from_s: float) -> float:
+        """The same, and wait for it."""
+        self.wait(lambda: self.off_s(from_s) < math.inf)
+        return self.off_s(from_s)
 
     def spoken_s(self, from_s: float) -> float:
         """When servos moved, a sound came and the service was ready, all after a time."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-from lipsync_tools.drill.stage import SEEN_OFF_S, Finding, Stage
+from lipsync_tools.drill.stage import SEEN_OFF_S, SOUND_GAP_S, Finding, Stage
 
-SOUND_GAP_S = 0.1
-"""A head without a mouth goes on talking: no longer gap than this, whatever the board does."""
 WORDS_S = 5.0  # the speech begins anew after so long
 
 
