@@ -24,6 +24,8 @@ class Actions:
 
     def rewire(self, care: Care, mover: Mover) -> None:
         """Another config has brought these."""
+        care.resting = self._care.resting
+        mover.show(self._mover.shown)
         self._care, self._mover = care, mover
 
     @property
@@ -44,9 +46,17 @@ class Actions:
         """See ``resting``."""
         self._care.resting = on
 
-    def show(self, pose: Mapping[str, float] | None) -> None:
-        """Hold a pose, axes by name, 0..1; an empty one is neutral; None: follow the sound."""
-        self._mover.show(pose)
+    @property
+    def posing(self) -> bool:
+        """A pose is held, whatever is heard."""
+        return self._mover.shown is not None
+
+    def show(self, pose: Mapping[str, float] | None) -> tuple[str, ...]:
+        """Hold a pose, axes by name, 0..1; an empty one is neutral; None: follow the sound.
+
+        Returns the axes that no servo of this head shows.
+        """
+        return self._mover.show(pose)
 
     def stop(self, reason: str) -> None:
         """End in order."""

@@ -276,7 +276,8 @@ class Robot:
         return {
             "head": self.config.head.name, "model": self._model.name,
             "config": self.config.source, "device": self._sound.stream.name,
-            "uptime_s": round(self._clock.now() - self._begun_s, 1),
+            "uptime_s": self._clock.now() - self._begun_s,
+            "warmth": self._attendant.warmth(), "computer": self._attendant.computer,
         }  # fmt: skip
 
     def _reload(self) -> dict[str, Any]:
@@ -323,6 +324,7 @@ class Robot:
             openness=max(map(abs, self._chain.mover.snapshot.pose.values()), default=0.0),
             muted=courier.muted,
             resting=self._care.resting,
+            posing=self.actions.posing,
             lost=self._sound.lost,
             board_ok=board.ok,
             board_failures=board.failures,
@@ -335,10 +337,8 @@ class Robot:
     def _end_when_done(self) -> None:
         if self._asked:
             self._supervisor.stop(self._asked)
-        for name, silent_s in self._supervisor.beat_ages_s().items():
-            if (
-                name in ("analyzer", "mover") and silent_s > HUNG_S
-            ):  # the feeder may wait for a pipe
+        for name in ("analyzer", "mover"):  # the feeder may wait for a pipe
+            if (silent_s := self._supervisor.beat_ages_s().get(name, 0.0)) > HUNG_S:
                 self._supervisor.stop(f"the {name} hangs since {silent_s:.0f} s", failed=True)
         if self._clock.now() - self._begun_s >= self._max_s:
             self._supervisor.stop(f"ran for {self._max_s:.0f} s")

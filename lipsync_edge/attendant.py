@@ -74,6 +74,7 @@ class Attendant:
 
     def rewire(self, care: Care) -> None:
         """Another config has brought this for the same servos."""
+        care.ease, care.blocked = self._care.ease, self._care.blocked
         self._care = care
 
     def open(self) -> None:

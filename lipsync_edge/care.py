@@ -69,13 +69,13 @@ class Care:
         return self._heat.state
 
     def take_over(self, other: Care) -> None:
-        """Go on where the care for the same servos under another config was."""
+        """Go on where the care for the same servos under another config was. What others set is
+        left to them."""
         self._heat.take_over(other._heat)
         self.last_us, self.all_off = other.last_us, other.all_off
         self._wake.anew(self.last_us)
         self._wake.done = other._wake.done
-        self._eased, self.ease = other._eased, other.ease
-        self.resting, self.blocked = other.resting, other.blocked
+        self._eased = other._eased
 
     def step(self, widths_us: Array, dt_s: float) -> Leave:
         """What may become of the wish ``widths_us`` (n,), ``dt_s`` after the last one."""

@@ -41,6 +41,7 @@ IDLE_S = 30.0
 """Who said nothing for so long makes room when nobody else could be heard."""
 WATCH_HZ = (0.2, 30.0)
 MODE = 0o660
+Snapshot = Callable[[], Mapping[str, Any]]
 Answer = Callable[[Mapping[str, Any]], None]
 
 
@@ -81,8 +82,8 @@ class ControlServer:
         self._peers: set[Peer] = set()
         self._waiting: deque[Request] = deque()
         self._replies: deque[tuple[Peer, Mapping[str, Any]]] = deque()
-        self._snapshot: Mapping[str, Any] = {}
-        self._told: tuple[Mapping[str, Any], bytes] = ({}, b"{}")  # a snapshot, and that as JSON
+        self._snapshot: Snapshot = dict
+        self._told: tuple[Snapshot, bytes] = (dict, b"{}")  # a snapshot, and that as JSON
         self._listener: socket.socket | None = None
         self._door, self._open_s = Bucket(clock.now()), math.inf
         self._wake_in, self._wake_out = socket.socketpair()
@@ -122,8 +123,9 @@ class ControlServer:
             os.chown(self._path, -1, self._path.parent.stat().st_gid)
         self._path.chmod(MODE)
 
-    def publish(self, snapshot: Mapping[str, Any]) -> None:
-        """What ``status`` and ``watch`` tell from now on; never changed afterwards."""
+    def publish(self, snapshot: Snapshot) -> None:
+        """What ``status`` and ``watch`` tell from now on: called in the socket's thread, once,
+        when somebody asks; so it may only read what never changes."""
         self._snapshot = snapshot
 
     def take(self) -> list[Request]:
@@ -324,7 +326,7 @@ class ControlServer:
         """The snapshot as JSON, made once however many ask."""
         snapshot = self._snapshot
         if self._told[0] is not snapshot:
-            self._told = snapshot, as_line(snapshot)[:-1]
+            self._told = snapshot, as_line(snapshot())[:-1]
         return self._told[1]
 
     def _answer(self, peer: Peer, reply: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from lipsync_edge.health import Vitals, flows, status_line
 from lipsync_edge.orders import Orders
 from lipsync_edge.speech import Speech
 from lipsync_edge.supervisor import Supervisor
+from lipsync_edge.supply import SupplyState
 from lipsync_edge.telemetry import Snapshot
 
 LARGEST = 512_000_000
@@ -57,14 +58,9 @@ class Desk:
         the status tells."""
         if not self._server:
             return
-        self._server.publish(
-            {
-                "version": __version__, "ready": flows(vitals), "line": status_line(vitals),
-                "spoken_files": self._speech.waiting, **_plain(asdict(vitals)),
-                "heard_s": round(shown.heard_s, 3), "pose": _rounded(shown.pose, 4),
-                "widths_us": _rounded(shown.widths_us, 1), **more,
-            }
-        )  # fmt: skip
+        waiting = self._speech.waiting
+        self._server.publish(lambda: _told(vitals, shown, {"spoken_files": waiting, **more}))
+        self._orders.safe_mode = vitals.safe_mode
         for request in self._server.take():
             self._orders.obey(request)
         self._orders.step()
@@ -87,7 +83,18 @@ class Desk:
                 "Only a file of at most 512 MB can be spoken.", "Cut it, or give another one."
             )
         os.lseek(fd, 0, os.SEEK_SET)
-        return resampled(WavSource(fd, "the file"), self._rate_hz)
+        # Looking through a long file of floats would hold the main thread up.
+        return resampled(WavSource(fd, "the file", looks_through=False), self._rate_hz)
+
+
+def _told(vitals: Vitals, shown: Snapshot, more: Mapping[str, Any]) -> dict[str, Any]:
+    """The status, as JSON has it. Made when somebody asks, of what never changes."""
+    return {
+        "version": __version__, "ready": flows(vitals), "line": status_line(vitals),
+        **_plain(asdict(vitals)),
+        "heard_s": round(shown.heard_s, 3), "pose": _rounded(shown.pose, 4),
+        "widths_us": _rounded(shown.widths_us, 1), **_plain(more),
+    }  # fmt: skip
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,8 +103,8 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return _plain(value)
+    if isinstance(value, Mapping | SupplyState):
+        return _plain(value if isinstance(value, Mapping) else asdict(value))
     if isinstance(value, float):
         return round(value, 4) if abs(value) < 1e12 else None
     return value

@@ -154,7 +154,8 @@ class Mover:
         self._motion, self._gate, self._idle, self._board = motion, gate, idle, board
         self._timeline, self._telemetry, self._axes = timeline, telemetry, axes
         self._last_s = -math.inf
-        self._shown: NDArray[np.float64] | None = None
+        self.shown: Mapping[str, float] | None = None
+        """The pose that is held, see :meth:`show`."""
         self.care = care
         self.snapshot = Snapshot(0.0, {}, {}, False)
 
@@ -185,28 +186,29 @@ class Mover:
 
     def take_over(self, other: Mover) -> None:
         """Go on where another mover of the same servos stopped: no horn jumps, none forgets how
-        warm it is. The gate cuts what lies outside of its own limits."""
-        last_us = other._gate.sent_us
-        self._gate.begin(last_us)
-        self._motion.sent(np.where(np.isnan(last_us), self._motion.neutral_us, self._gate.sent_us))
-        self._last_s, self._shown, self.snapshot = other._last_s, other._shown, other.snapshot
+        warm it is. What is shown is told to it by :meth:`show`."""
+        self._gate.take_over(other._gate)
+        self._idle.take_over(other._idle)
+        last_us = self._gate.sent_us
+        last_us = np.where(np.isnan(last_us), self._motion.neutral_us, last_us)
+        self._motion.take_over(other._motion, last_us)
+        self._last_s, self.snapshot = other._last_s, other.snapshot
         if self.care and other.care:
             self.care.take_over(other.care)
 
-    def show(self, pose: Mapping[str, float] | None) -> None:
+    def show(self, pose: Mapping[str, float] | None) -> tuple[str, ...]:
         """Hold this pose, axes by name, the others at 0; None: back to what is heard. For any
-        thread."""
-        if pose is None:
-            self._shown = None
-        else:
-            self._shown = np.array([pose.get(axis, 0.0) for axis in self._axes])
+        thread. Returns the axes that this head cannot show."""
+        self.shown = None if pose is None else dict(pose)
+        return self._motion.unmoved(pose or {})
 
     def _wish(self, heard_sample: float) -> Step:
-        shown = self._shown
+        shown = self.shown
         if self.care and self.care.resting:
             return self._motion.step(-math.inf, self._timeline)
         if shown is not None:
-            return self._motion.show(shown)
+            pose = np.array([shown.get(axis, 0.0) for axis in self._axes])
+            return Step(self._motion.show(shown), pose, False)
         return self._motion.step(heard_sample, self._timeline)
 
     def _let_through(self, widths_us: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:

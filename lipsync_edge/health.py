@@ -33,6 +33,7 @@ class Vitals:
     openness: float = 0.0  # the largest axis of the pose, 0..1
     muted: bool = False
     resting: bool = False  # on demand: outputs off until it is told otherwise
+    posing: bool = False  # on demand: a pose is held, whatever is heard
     lost: str = ""
     board_ok: bool = True
     board_failures: int = 0
@@ -90,6 +91,7 @@ def status_line(vitals: Vitals) -> str:
         doing = "starting"
     else:
         doing = "speaking" if vitals.openness > SILENT else "silent"
+        doing = "holding a pose" if vitals.posing else doing
         doing = "resting" if vitals.resting else doing
         doing += ", muted" if vitals.muted else ""
     parts = [f"SAFE MODE: {vitals.safe_mode}"] if vitals.safe_mode else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from lipsync_edge.clock import Clock
 from lipsync_edge.control import Request
 from lipsync_edge.errors import ConfigError, LipsyncError
 from lipsync_edge.face import AXES, axis_range
+from lipsync_edge.protocol import did_you_mean
 from lipsync_edge.speech import Speech
 
 POSES: Mapping[str, Mapping[str, float]] = {
@@ -33,6 +35,8 @@ OpenSource = Callable[[int], Source]
 class Orders:
     """``COMMANDS`` are the methods below. Each replies or refuses; none raises."""
 
+    safe_mode = ""
+    """Why the servos are off for good; empty where they are not."""
     COMMANDS = ("mute", "unmute", "rest", "wake", "pose", "neutral", "follow", "say-file", "hush",
                 "reload", "restart", "stop")  # fmt: skip
 
@@ -43,7 +47,7 @@ class Orders:
         ``reload``: applies the config anew and tells what changed, or raises LipsyncError."""
         self._actions, self._speech, self._clock = actions, speech, clock
         self._open_fd, self._reread = open_fd, reload
-        self._until_s = float("inf")
+        self._until_s = math.inf
 
     def obey(self, request: Request) -> None:
         """Do what is asked and answer."""
@@ -58,11 +62,21 @@ class Orders:
     def step(self) -> None:
         """End a pose whose time is over."""
         if self._clock.now() >= self._until_s:
-            self._show(None)
+            self._follow_again()
 
-    def _show(self, axes: Mapping[str, float] | None, hold_s: float = float("inf")) -> None:
-        self._actions.show(axes)
+    def _follow_again(self) -> None:
+        self._actions.show(None)
+        self._until_s = math.inf
+
+    def _hold(self, request: Request, axes: Mapping[str, float], hold_s: float) -> None:
+        if self.safe_mode or self._actions.resting:
+            why = "is in safe mode" if self.safe_mode else "rests"
+            remedy = self.safe_mode or "Wake it first: lipsync-edge wake."
+            request.refuse("off", f"The servos are off, for the head {why}.", remedy)
+            return
+        unmoved = self._actions.show(axes)
         self._until_s = self._clock.now() + hold_s
+        request.reply(hold_s=hold_s, unmoved=unmoved)
 
     def _mute(self, request: Request) -> None:
         self._actions.mute(True)
@@ -81,39 +95,39 @@ class Orders:
         request.reply(resting=False)
 
     def _neutral(self, request: Request) -> None:
-        self._show({})
-        request.reply()
+        hold_s = self._hold_s(request)
+        if hold_s is not None:
+            self._hold(request, {}, hold_s)
 
     def _follow(self, request: Request) -> None:
-        self._show(None)
+        self._follow_again()
         request.reply()
 
+    def _hold_s(self, request: Request) -> float | None:
+        """For how long; None: refused."""
+        hold_s = request.arguments.get("hold_s", HOLD_S)
+        if _within(hold_s, 0.1, MOST_HOLD_S):
+            return float(hold_s)
+        request.refuse("value", f"hold_s must be 0.1 to {MOST_HOLD_S:.0f} s.")
+        return None
+
     def _pose(self, request: Request) -> None:
-        told, hold_s = request.arguments, request.arguments.get("hold_s", HOLD_S)
-        if not _within(hold_s, 0.1, MOST_HOLD_S):
-            request.refuse("value", f"hold_s must be 0.1 to {MOST_HOLD_S:.0f} s.")
+        hold_s = self._hold_s(request)
+        if hold_s is None:
             return
-        axes, name = told.get("axes"), told.get("name")
+        axes, name = request.arguments.get("axes"), request.arguments.get("name")
         if isinstance(name, str) and axes is None:
             axes = POSES.get(name)
             if axes is None:
-                known = ", ".join(POSES)
-                request.refuse("unknown", f"There is no pose {name!r:.60}.", f"There are: {known}.")
+                hint = did_you_mean(name, POSES)
+                request.refuse("unknown", f"There is no pose {name!r:.60}.", hint)
                 return
         if not isinstance(axes, Mapping) or not axes or len(axes) > len(AXES):
             request.refuse("value", "A pose is a name, or axes of the face with their values.")
-            return
-        for axis, value in axes.items():
-            if axis not in AXES:
-                request.refuse("unknown", f"The face has no axis {axis!r:.60}.",
-                               "They are ARKit's blendshapes: see docs/control.md.")  # fmt: skip
-                return
-            low, high = axis_range(axis)
-            if not _within(value, low, high):
-                request.refuse("value", f"{axis} must be {low:g} to {high:g}.")
-                return
-        self._show(dict(axes), float(hold_s))
-        request.reply(hold_s=hold_s)
+        elif refusal := next(filter(None, (_wrong(*item) for item in axes.items())), None):
+            request.refuse(*refusal)
+        else:
+            self._hold(request, dict(axes), hold_s)
 
     def _say_file(self, request: Request) -> None:
         fd = request.take_fd()
@@ -141,6 +155,16 @@ class Orders:
     def _stop(self, request: Request) -> None:
         request.reply()
         self._actions.stop("asked over the control socket")
+
+
+def _wrong(axis: str, value: Any) -> tuple[str, str, str] | None:
+    """Why an axis cannot have this value: code, message and remedy; None: it can."""
+    if axis not in AXES:
+        return "unknown", f"The face has no axis {axis!r:.60}.", did_you_mean(axis, AXES)
+    low, high = axis_range(axis)
+    if not _within(value, low, high):
+        return "value", f"{axis} must be {low:g} to {high:g}.", ""
+    return None
 
 
 def _within(value: Any, low: float, high: float) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import yaml
-
-from lipsync_edge.config import Config, dump
+from lipsync_edge.config import Config
 from lipsync_edge.errors import UsageError
+from lipsync_edge.options import SECTIONS
 
 LIVE = {"motion", "log"}
 """Sections that only decide how to move, and what to say."""
@@ -19,9 +19,23 @@ WIRING = {"channel", "board"}
 
 def changes(old: Config, new: Config) -> list[str]:
     """Dotted keys whose effective values differ, in the order of the config."""
-    before, after = _flat(yaml.safe_load(dump(old))), _flat(yaml.safe_load(dump(new)))
+    before, after = _flat(_values(old)), _flat(_values(new))
     keys = [*after, *(key for key in before if key not in after)]
     return [".".join(key) for key in keys if before.get(key) != after.get(key)]
+
+
+def _values(config: Config) -> dict[str, Any]:
+    """All options as plain data, under the keys that they have in a file."""
+    head = config.head
+    servos = {s.name: {**asdict(s.options), "mix": dict(s.mix)} for s in head.servos}
+    about = {
+        "name": head.name,
+        "description": head.description,
+        "boards": [asdict(board) for board in head.boards],
+        "personality": asdict(head.personality),
+        "servos": servos,
+    }
+    return {name: asdict(getattr(config, name)) for name in SECTIONS} | {"head": about}
 
 
 def needs_restart(key: str) -> bool:

@@ -5,12 +5,17 @@ While one is spoken it takes the place of what the head hears: a mouth has one v
 
 from __future__ import annotations
 
+import logging
 from collections import deque
+from contextlib import suppress
 
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.engine import Feeder
+from lipsync_edge.errors import LipsyncError
+
+log = logging.getLogger(__name__)
 
 MOST_FILES = 16
 RING_S = 2.0
@@ -53,8 +58,12 @@ class Speech:
         if self._hushed:
             self._end()
             return True
-        if self._feeder.step():
-            return True
+        try:
+            if self._feeder.step():
+                return True
+        except (LipsyncError, OSError) as error:  # a stick that was pulled out, say
+            log.warning("a file could not be spoken to its end: %s", error)
+            self.ring.end()
         if self.ring.ended:
             self._end()
         return False
@@ -70,13 +79,12 @@ class Speech:
             if self._courier.speaking and not self.ring.available:
                 self._courier.speaking = False
             return False
-        self._hushed = False
-        self._source = self._queue.popleft()
-        self.ring.ended = False
-        self._feeder = Feeder(self._source, self.ring)
-        while self._feeder.step() and self.ring.available < self.ring.capacity // 4:
-            pass
-        self._courier.speaking = True
+        with suppress(IndexError):  # forgotten just now
+            self._source = self._queue.popleft()
+            self._hushed = False
+            self.ring.ended = False
+            self._feeder = Feeder(self._source, self.ring)
+            self._courier.speaking = True
         return True
 
     def _end(self) -> None:
@@ -85,5 +93,6 @@ class Speech:
         self._source, self._feeder = None, None
 
     def _queue_clear(self) -> None:
-        while self._queue:
-            self._queue.popleft().close()
+        with suppress(IndexError):  # the other thread may take one meanwhile
+            while True:
+                self._queue.popleft().close()

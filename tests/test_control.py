@@ -7,6 +7,7 @@ import os
 import socket
 import stat
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class Bench:
         self.clock = VirtualClock()
         self.server = ControlServer(self.path, self.clock, ("mute", "say-file"))
         self.server.open()
-        self.server.publish({"line": "fine"})
+        self.server.publish(lambda: {"line": "fine"})
 
     def connect(self) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -204,7 +205,7 @@ def test_too_many_programs(bench: Bench) -> None:
 
 
 def test_one_who_never_reads_is_let_go_and_nobody_waits(bench: Bench) -> None:
-    bench.server.publish({"much": "x" * 20_000})
+    bench.server.publish(lambda: {"much": "x" * 20_000})
     peer = bench.connect()
     for _ in range(90):
         try:
@@ -221,7 +222,7 @@ def test_watching_skips_what_was_not_read(bench: Bench) -> None:
     peer = bench.connect()
     assert bench.ask(peer, line(cmd="watch", hz=10))[0]["ok"]
     for k in range(5):
-        bench.server.publish({"k": k})
+        bench.server.publish(partial(dict, k=k))
         bench.clock.sleep_until(0.1 * (k + 1))
         bench.work(1)
     told = [a["watch"] for a in bench.read(peer) if "watch" in a]

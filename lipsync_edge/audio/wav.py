@@ -34,9 +34,12 @@ class WavSource(PcmSource):
     length, None where only the end will tell (a pipe by name).
     """
 
-    def __init__(self, path: str | Path | int, name: str = "") -> None:
+    def __init__(
+        self, path: str | Path | int, name: str = "", *, looks_through: bool = True
+    ) -> None:
         """``path``: or an open file's number, which then belongs to this; ``name``: what to call
-        it. Raises AudioError with a sentence and a remedy where it cannot be played."""
+        it; ``looks_through``: refuse floats that are no numbers, else they become silence.
+        Raises AudioError with a sentence and a remedy where it cannot be played."""
         name = name or str(path)
         with _plain_errors(name):
             file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
@@ -44,7 +47,7 @@ class WavSource(PcmSource):
             with _plain_errors(name):
                 header = read_header(file, name)
                 n_bytes, warnings = _length(header, os.fstat(file.fileno()), name)
-                if header.encoding.is_float and file.seekable():
+                if looks_through and header.encoding.is_float and file.seekable():
                     _refuse_what_is_no_number(cast(BinaryIO, file), header, name)
             if n_bytes == 0:
                 raise AudioError(

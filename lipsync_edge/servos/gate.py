@@ -60,6 +60,13 @@ class Gate:
         self._sent_us = self._slewed(wanted, dt_s, pace)
         return self._sent_us.copy()
 
+    def take_over(self, other: Gate) -> None:
+        """Go on from what another gate for the same servos let through last.
+
+        A place outside of these limits is left at the slew rate: a jump would not be safer.
+        """
+        self._sent_us = other.sent_us
+
     @property
     def sent_us(self) -> Widths:
         """What was let through last, (n,) us, NaN: off."""

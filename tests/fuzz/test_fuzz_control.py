@@ -81,7 +81,8 @@ class Head:
         for request in self.server.take():
             self.orders.obey(request)
         self.orders.step()
-        self.server.publish({"muted": self.actions.muted, "resting": self.actions.resting})
+        told = {"muted": self.actions.muted, "resting": self.actions.resting}
+        self.server.publish(lambda: told)
         self.server.step(0.0)
 
     def tick(self) -> None:
@@ -229,11 +230,11 @@ def check(reply: dict[str, Any]) -> None:
 
 
 def state(head: Head) -> tuple[Any, ...]:
-    shown = head.chain.mover._shown
+    shown = head.chain.mover.shown
     return (
         head.actions.muted,
         head.actions.resting,
-        None if shown is None else shown.tolist(),
+        shown,
         head.orders._until_s,
         head.supervisor.stopping,
         head.speech.waiting,
@@ -262,7 +263,7 @@ def test_any_line_is_answered_once_and_what_is_refused_changes_nothing(
     assert set(other.status()) == {"muted", "resting"}
     other.close()
     assert not head.server._peers
-    head.orders._show(None)
+    head.orders._follow_again()
     if head.supervisor.stopping:  # a good stop or restart: begin anew
         head.supervisor = Supervisor(head.clock)
         head.actions._supervisor = head.supervisor
