@@ -6,9 +6,11 @@ installed goes into a folder.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import importlib.machinery
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -23,11 +25,25 @@ from hypothesis import strategies as st
 
 from lipsync_edge import config
 from lipsync_edge.realtime import PRIORITIES
+from lipsync_edge.servos.chip import Chip
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd/lipsync-edge.service"
 UNITS = Path("usr/local/lib/systemd/system")
 FRAGMENT = (ROOT / "firmware/config.txt").read_bytes()
+
+
+def script(path: str) -> ModuleType:
+    """A script without a suffix as a module; no cache is left beside it."""
+    loader = importlib.machinery.SourceFileLoader(path.replace("/", "_"), str(ROOT / path))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+    loader.exec_module(module)
+    sys.dont_write_bytecode = before
+    return module
+
+
+merge, pulses_off = script("firmware/merge"), script("systemd/pulses-off")
 
 
 def need(program: str) -> str:
@@ -136,6 +152,60 @@ def test_the_end_of_the_service_needs_no_bus(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+class Wires:
+    """What pulses-off wants of a bus, with chips on it that know their data sheet."""
+
+    def __init__(self, *chips: Chip, deaf: int = 0, failing: int = errno.EREMOTEIO) -> None:
+        self.chips, self.deaf, self.failing = chips, deaf, failing
+        self.written: list[tuple[int, bytes]] = []
+
+    def select(self, address: int) -> None:
+        self.address = address
+
+    def _chip(self) -> Chip:
+        for chip in self.chips:
+            if chip.answers(self.address):
+                if self.deaf:
+                    self.deaf -= 1
+                    break
+                return chip
+        raise OSError(self.failing, "as the kernel says it")
+
+    def write(self, data: bytes) -> None:
+        self._chip().write(data)
+        self.written.append((self.address, data))
+
+    def read(self) -> int:
+        return self._chip().read(1)[0]
+
+
+def test_pulses_end_without_any_library() -> None:
+    boards = [Chip(0x40, warm={0: 307, 15: 400}), Chip(0x41, warm={3: 300})]
+    stranger = Chip(0x44, warm={0: 307})
+    stranger.registers[0x02] = 0x39  # its registers are others: no PCA9685
+    assert boards[0].pulses_us()[15] > 0
+    wires = Wires(*boards, stranger, deaf=2)  # and a bad contact
+    assert pulses_off.switch_off(wires) == ([0x40, 0x41], [])
+    assert all(math.isnan(pulse) for board in boards for pulse in board.pulses_us())
+    assert stranger.pulses_us()[0] > 0
+    assert all(len(data) == 1 for address, data in wires.written if address == 0x44)
+    assert 0x70 not in {address for address, _ in wires.written}
+
+
+def test_a_stuck_bus_is_not_tried_sixty_times() -> None:
+    with pytest.raises(OSError, match="kernel says"):
+        pulses_off.switch_off(Wires(Chip(0x40), deaf=99, failing=errno.ETIMEDOUT))
+
+
+def test_the_unit_ends_pulses_first_of_all(root: Path) -> None:
+    first = re.findall(r"^ExecStopPost=-(.*)$", UNIT.read_text(), re.MULTILINE)[0].split()
+    assert first[0] == "/opt/lipsync-edge/bin/python"
+    if Path("/dev/i2c-1").exists():
+        pytest.skip("this computer has an I2C bus")
+    result = run(sys.executable, *first[1:-1], root / first[-1].lstrip("/"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 # ---- the installer
 
 
@@ -183,15 +253,15 @@ def test_a_config_that_nobody_touched_follows_the_default(root: Path) -> None:
 
 def test_the_first_config_says_what_was_asked_for(tmp_path: Path) -> None:
     asked = {"DESTDIR": str(tmp_path), "HEAD": "face26", "OUTPUT": "USB Audio"}
-    script, path = ROOT / "tools/install.sh", tmp_path / "etc/lipsync-edge/config.yaml"
-    assert run("sh", script, "files", **{**asked, "HEAD": 'ja"w'}).returncode == 1
+    installer, path = ROOT / "tools/install.sh", tmp_path / "etc/lipsync-edge/config.yaml"
+    assert run("sh", installer, "files", **{**asked, "HEAD": 'ja"w'}).returncode == 1
     assert not tree(tmp_path)
-    assert run("sh", script, "files", **asked).returncode == 0
+    assert run("sh", installer, "files", **asked).returncode == 0
     made = config.load(path)
     assert (made.head.name, made.audio.output, made.board.driver) == (
         "face26", "USB Audio", "pca9685",
     )  # fmt: skip
-    assert run("sh", script, "files", **{**asked, "HEAD": "jaw"}).returncode == 0
+    assert run("sh", installer, "files", **{**asked, "HEAD": "jaw"}).returncode == 0
     assert config.load(path).head.name == "face26"  # it is there, so it is its owner's
 
 
@@ -273,17 +343,6 @@ def test_alsa_and_kernel_mean_the_same_card() -> None:
 
 # ---- the boot configuration
 
-
-def load_merge() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("firmware_merge", str(ROOT / "firmware/merge"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
-    return module
-
-
-sys.dont_write_bytecode, before = True, sys.dont_write_bytecode  # no cache beside a script
-merge = load_merge()
-sys.dont_write_bytecode = before
 
 LINES = st.sampled_from(
     [b"", b"# comment", b"[all]", b"[pi4]", b"[none]", b"dtparam=i2c_arm=off", b"dtparam=audio=on",

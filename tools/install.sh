@@ -34,6 +34,7 @@ systemd/sysusers.d/lipsync-edge.conf /usr/local/lib/sysusers.d/lipsync-edge.conf
 systemd/udev/lipsync-edge.rules /usr/local/lib/udev/rules.d/70-lipsync-edge.rules
 systemd/alsa/lipsync-edge.conf /etc/alsa/conf.d/70-lipsync-edge.conf
 systemd/polkit/lipsync-edge.rules /etc/polkit-1/rules.d/60-lipsync-edge.rules
+systemd/pulses-off /opt/lipsync-edge/share/pulses-off
 systemd/config.yaml /opt/lipsync-edge/share/config.yaml
 firmware/config.txt /opt/lipsync-edge/share/firmware/config.txt
 docs/service.md /opt/lipsync-edge/share/doc/lipsync-edge/service.md
