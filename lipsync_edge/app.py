@@ -199,7 +199,7 @@ class Robot:
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
         self._supervisor.loop("log", self._write_logs)
-        self._desk.open(self._supervisor)
+        self._desk.open(self._supervisor, self._service.unattended)
         self._attendant.open()
         self._open_board()
         self._realtime.lock()

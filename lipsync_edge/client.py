@@ -9,6 +9,7 @@ with Client() as head:
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import socket
@@ -76,16 +77,20 @@ class Client:
         """Lead all servos to neutral, then switch them off; the sound goes on."""
         self.ask("rest" if on else "wake")
 
-    def pose(self, axes: Mapping[str, float] | str, hold_s: float | None = None) -> None:
-        """Hold a pose: its name, or axes of the face by name, 0..1; ``hold_s``: for how long."""
+    def pose(self, axes: Mapping[str, float] | str, hold_s: float | None = None) -> list[str]:
+        """Hold a pose for 10 s or ``hold_s``: its name, or axes of the face by name, 0..1.
+
+        Returns the axes that no servo of this head shows.
+        """
         told: dict[str, Any] = {"name": axes} if isinstance(axes, str) else {"axes": dict(axes)}
         if hold_s is not None:
             told["hold_s"] = hold_s
-        self.ask("pose", **told)
+        return list(self.ask("pose", **told)["unmoved"])
 
-    def neutral(self) -> None:
-        """Hold the face at rest until :meth:`follow`."""
-        self.ask("neutral")
+    def neutral(self, hold_s: float | None = None) -> None:
+        """End a pose: the face at rest, for 10 s or ``hold_s``; then it follows the sound."""
+        told: dict[str, Any] = {} if hold_s is None else {"hold_s": hold_s}
+        self.ask("neutral", **told)
 
     def follow(self) -> None:
         """Follow the sound again."""
@@ -140,16 +145,30 @@ class Client:
             raise ControlError("The head went away.") from error
         if not line:
             raise ControlError("The head went away.", "Look at: lipsync-edge doctor")
-        answer = json.loads(line)
-        return answer if isinstance(answer, dict) else {}
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError(
+                f"What answers at {self._path} is no head.", "Name the right one with --socket."
+            )
+        return answer
+
+
+def _group(path: str) -> str:
+    """The name of a file's group; the service's own where that cannot be seen."""
+    try:
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    except (OSError, KeyError):
+        return "lipsync"
 
 
 def _unreachable(path: str, error: OSError) -> ControlError:
     if isinstance(error, PermissionError):
         return ControlError(
-            f"{path} may not be used by this user.",
-            "Join the group that it belongs to (ls -l shows it): sudo usermod -aG lipsync $USER, "
-            "then log in again.",
+            f"{path} is for the group {_group(path)}, in which this user is not.",
+            f"Join it: sudo usermod -aG {_group(path)} $USER, then log out and in again.",
         )
     return ControlError(
         f"No head answers at {path} ({error.strerror or error}).",

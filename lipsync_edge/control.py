@@ -46,7 +46,8 @@ Answer = Callable[[Mapping[str, Any]], None]
 
 
 class Request:
-    """One wish that acts. ``reply`` or ``refuse`` it once, from any thread."""
+    """One wish that acts. ``reply`` or ``refuse`` it once; it is sent with the next snapshot, which
+    shows what it did."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], fd: int, answer: Answer) -> None:
         """``fd``: an open file that came along, -1 without; it belongs to the request."""
@@ -81,6 +82,7 @@ class ControlServer:
         self._selector = selectors.DefaultSelector()
         self._peers: set[Peer] = set()
         self._waiting: deque[Request] = deque()
+        self._staged: list[tuple[Peer, Mapping[str, Any]]] = []  # the main thread's
         self._replies: deque[tuple[Peer, Mapping[str, Any]]] = deque()
         self._snapshot: Snapshot = dict
         self._told: tuple[Snapshot, bytes] = (dict, b"{}")  # a snapshot, and that as JSON
@@ -127,6 +129,11 @@ class ControlServer:
         """What ``status`` and ``watch`` tell from now on: called in the socket's thread, once,
         when somebody asks; so it may only read what never changes."""
         self._snapshot = snapshot
+        if self._staged:
+            self._replies.extend(self._staged)
+            self._staged.clear()
+            with contextlib.suppress(OSError):
+                self._wake_in.send(b"!")
 
     def take(self) -> list[Request]:
         """The requests that came since the last call, oldest first."""
@@ -139,6 +146,7 @@ class ControlServer:
         """Let all go and remove the socket. Call it when no thread steps any more."""
         for request in self.take():
             request.refuse("stopping", "The head stops.")
+        self.publish(self._snapshot)
         self._send_replies()
         for peer in list(self._peers):
             self._drop(peer)
@@ -311,9 +319,7 @@ class ControlServer:
             known = echo(told)
 
             def answer(reply: Mapping[str, Any]) -> None:
-                self._replies.append((peer, {**known, **reply}))
-                with contextlib.suppress(OSError):
-                    self._wake_in.send(b"!")
+                self._staged.append((peer, {**known, **reply}))
 
             self._waiting.append(Request(name, told, fd, answer))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from lipsync_edge import __version__
@@ -16,16 +17,16 @@ from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.wav import WavSource, resampled
 from lipsync_edge.clock import Clock
 from lipsync_edge.control import ControlServer
-from lipsync_edge.errors import AudioError
+from lipsync_edge.errors import AudioError, ControlError
 from lipsync_edge.health import Vitals, flows, status_line
 from lipsync_edge.orders import Orders
-from lipsync_edge.speech import Speech
+from lipsync_edge.speech import LARGEST, Speech
 from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.supply import SupplyState
 from lipsync_edge.telemetry import Snapshot
 
-LARGEST = 512_000_000
-"""Bytes of a file to speak: an hour and a half at 48 kHz."""
+log = logging.getLogger(__name__)
+
 IDLE_S = 0.02
 
 
@@ -41,15 +42,24 @@ class Desk:
         reload: Callable[[], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
-        self._rate_hz = rate_hz
+        self._rate_hz, self._actions = rate_hz, actions
         self._speech = Speech(courier, rate_hz)
         self._orders = Orders(actions, self._speech, self._open_fd, reload, clock)
         self._server = ControlServer(socket, clock, Orders.COMMANDS) if socket else None
 
-    def open(self, supervisor: Supervisor) -> None:
-        """Begin to listen. Raises ControlError."""
+    def open(self, supervisor: Supervisor, unattended: bool = False) -> None:
+        """Begin to listen. Raises ControlError; where nobody stands by it costs the socket alone,
+        for a head that cannot be asked can still talk."""
         if self._server:
-            self._server.open()
+            try:
+                self._server.open()
+            except ControlError as error:
+                if not unattended:
+                    raise
+                log.warning("goes on without its control socket: %s", error)
+                self._server.close()
+                self._server = None
+                return
             supervisor.loop("control", self._server.step)
             supervisor.loop("speech", lambda: self._speak(supervisor))
 
@@ -58,12 +68,15 @@ class Desk:
         the status tells."""
         if not self._server:
             return
-        waiting = self._speech.waiting
-        self._server.publish(lambda: _told(vitals, shown, {"spoken_files": waiting, **more}))
         self._orders.safe_mode = vitals.safe_mode
         for request in self._server.take():
             self._orders.obey(request)
         self._orders.step()
+        asked, waiting = self._actions, self._speech.waiting
+        now = replace(
+            vitals, muted=asked.muted, resting=asked.resting, posing=asked.posing
+        )  # what was asked just now
+        self._server.publish(lambda: _told(now, shown, {"spoken_files": waiting, **more}))
 
     def close(self) -> None:
         """Answer what waits, let all go. Call it when the threads have ended."""

@@ -9,10 +9,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lipsync_edge.errors import AudioError, BoardError, ConfigError, GpioError, LipsyncError
+from lipsync_edge.errors import (
+    AudioError,
+    BoardError,
+    ConfigError,
+    ControlError,
+    GpioError,
+    LipsyncError,
+)
 from lipsync_edge.store import Store
 
-MISSING = (AudioError, BoardError, ConfigError, GpioError)
+MISSING = (AudioError, BoardError, ConfigError, ControlError, GpioError)
 """Refused at the start for something that is not there or not right: no crash, however often."""
 NAME = "runs"
 

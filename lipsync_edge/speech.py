@@ -18,6 +18,8 @@ from lipsync_edge.errors import LipsyncError
 log = logging.getLogger(__name__)
 
 MOST_FILES = 16
+LARGEST = 512_000_000
+"""Bytes of a file to speak: an hour and a half at 48 kHz."""
 RING_S = 2.0
 
 

@@ -88,6 +88,8 @@ def test_what_acts_waits_for_the_main_thread(bench: Bench) -> None:
     (request,) = bench.server.take()
     assert request.name == "mute"
     request.reply(muted=True)
+    assert bench.read(peer) == [], "it comes with a snapshot that shows it"
+    bench.server.publish(lambda: {"muted": True})
     assert bench.read(peer) == [{"v": 1, "id": "a", "ok": True, "muted": True}]
 
 
@@ -248,6 +250,7 @@ def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> Non
     os.close(fd)
     first.reply()
     second.refuse("no", "No.")
+    bench.server.publish(dict)
     assert n_open_files() == before
 
 

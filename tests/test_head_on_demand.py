@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lipsync_edge.cli import SAMPLE
+from lipsync_edge.cli import SAMPLE, main
 from lipsync_edge.client import Client
 from lipsync_edge.clock import MonotonicClock
 from lipsync_edge.errors import ControlError
@@ -102,6 +103,65 @@ def test_it_speaks_a_file_holds_a_pose_and_takes_a_config_over(head: Head) -> No
     assert summary["board"]["silenced"]
     assert summary["analyzer"]["gaps"] == 0, "the sound went on"
     assert not os.path.exists(head.socket)
+
+
+class Terminal:
+    """The command line, and what it printed."""
+
+    def __init__(self, head: Head, capsys: pytest.CaptureFixture[str]) -> None:
+        self._head, self._capsys = head, capsys
+
+    def run(self, *words: str) -> tuple[int, str]:
+        code = main([*words, "--socket", self._head.socket])
+        out, err = self._capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out + err
+
+    def json(self, *words: str) -> dict:
+        code, out = self.run(*words, "--json")
+        assert code == 0, out
+        return dict(json.loads(out))
+
+
+def test_the_command_line(
+    head: Head, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    terminal = Terminal(head, capsys)
+    assert "head jaw, model mouth" in terminal.run("status")[1]
+    assert terminal.json("status")["warmth"].keys() == {"jaw"}
+    assert terminal.json("mute")["muted"] is True
+    assert "muted" in terminal.run("status")[1]
+    assert terminal.run("unmute") == (0, "unmute: done\n")
+    assert terminal.json("pose", "jawOpen=0.5", "mouthPucker=1")["unmoved"] == ["mouthPucker"]
+    assert "holding a pose" in terminal.json("status")["line"]
+    assert terminal.run("pose", "smille")[0] == 1
+    assert "did you mean" in terminal.run("pose", "smille")[1].lower()
+    for wrong in ("jawOpen=nan", "jawOpen=", "jawOpen=x"):
+        code, said = terminal.run("pose", wrong)
+        assert (code, "AXIS=VALUE" in said) == (2, True)
+    assert terminal.run("neutral")[0] == 0
+    assert terminal.run("follow")[0] == 0
+    assert terminal.run("say-file", str(SAMPLE)) == (0, "say-file: speaks\n")
+    with SAMPLE.open("rb") as piped:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(piped))
+        assert terminal.json("say-file", "-")["waiting"] == 2
+    assert terminal.run("hush")[0] == 0
+    code, said = terminal.run("say-file", str(tmp_path / "none.wav"))
+    assert (code, "does not exist" in said) == (1, True)
+    (tmp_path / "song.wav").write_bytes(b"ID3" + bytes(3000))
+    code, said = terminal.run("say-file", str(tmp_path / "song.wav"))
+    assert (code, "MP3" in said) == (1, True)
+    assert terminal.json("reload")["changed"] == []
+    head.config.write_text("head: jaw\naudio: {rate_hz: 1}\n")
+    code, said = terminal.run("reload")
+    assert (code, f"{head.config}:2" in said, "old config" in said) == (1, True, True)
+    head.write()
+    assert main(["status", "--config", str(head.config)]) == 0
+    capsys.readouterr()
+    assert terminal.run("stop")[0] == 0
+    head.process.communicate(timeout=20)
+    code, said = terminal.run("status")
+    assert (code, "sudo systemctl start lipsync-edge" in said) == (1, True)
 
 
 def test_what_is_no_sound_is_told(head: Head, tmp_path: Path) -> None:

@@ -41,10 +41,10 @@ class WavSource(PcmSource):
         it; ``looks_through``: refuse floats that are no numbers, else they become silence.
         Raises AudioError with a sentence and a remedy where it cannot be played."""
         name = name or str(path)
-        with _plain_errors(name):
+        with plain_errors(name):
             file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
         try:
-            with _plain_errors(name):
+            with plain_errors(name):
                 header = read_header(file, name)
                 n_bytes, warnings = _length(header, os.fstat(file.fileno()), name)
                 if looks_through and header.encoding.is_float and file.seekable():
@@ -147,7 +147,7 @@ def _refuse_what_is_no_number(file: BinaryIO, header: Header, name: str) -> None
 
 
 @contextmanager
-def _plain_errors(name: str) -> Iterator[None]:
+def plain_errors(name: str) -> Iterator[None]:
     """The operating system's refusals in plain words."""
     try:
         yield
