@@ -3,7 +3,7 @@
 #   install.sh install   the program, its service and what they need; a second time changes nothing
 #   install.sh files     the same without the program: only what the system reads
 #   install.sh uninstall stop and remove it; config and state stay
-#   install.sh purge     remove these too, and the user
+#   install.sh purge     remove these and the user too
 #   install.sh wheels    collect in WHEELS what `install` needs, for a robot without network
 # DESTDIR=folder: the root of another system; nothing is started, no package is installed.
 # WHEELS=folder: take Python packages from there and from nowhere else.
@@ -147,6 +147,8 @@ install_files() {
         udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev \
             --subsystem-match=gpio --subsystem-match=sound
         modprobe -a i2c-dev snd-aloop || say "note: this kernel lacks i2c-dev or snd-aloop"
+        # An update; a first install waits for the next start.
+        systemctl try-restart "$UNIT" || say "it does not start again: journalctl -u lipsync-edge"
     fi
     merge_firmware
     say "done. Restart the computer (the first time), then: systemctl status lipsync-edge"
@@ -245,9 +247,9 @@ purge() {
     uninstall
     rm -rf "$DESTDIR$ETC" "$DESTDIR$STATE"
     if [ -z "$DESTDIR" ] && id lipsync >/dev/null 2>&1; then
-        userdel lipsync
+        userdel lipsync || say "note: the user lipsync is left"
     fi
-    say "removed, with config, state and user"
+    say "removed, with config and state"
 }
 
 collect_wheels() {
