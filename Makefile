@@ -9,7 +9,7 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak drill \
 	fuzz test-tools models ablation evaluate picture clean install uninstall purge wheels
 
 help:  ## list the targets
@@ -64,6 +64,10 @@ soak: $(VENV)/.test  ## ten minutes of full duplex on a real sound server; SOAK_
 	sh tools/system-packages.sh pulse
 	$(BIN)/python -m lipsync_tools.soundserver --mic $(CLIP) -- $(BIN)/lipsync-edge run \
 		--set audio.input=mic --set audio.rate_hz=48000 --for $(SOAK_S) --ui plain
+
+drill: $(VENV)/.test  ## break the head in forty ways and write docs/reliability.md; ARGS="sigkill" for one
+	sh tools/system-packages.sh pulse
+	$(BIN)/python -m lipsync_tools.drill $(or $(ARGS),--write docs/reliability.md)
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -48,6 +48,7 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
                lambda s, thread=thread: deaths.crashed(s, thread))
           for thread, what in (("analyzer", "the analyzer"), ("mover", "the mover"),
                                ("sound", "the audio callback"), ("log", "the log's thread"),
+                               ("control", "the control socket's thread"),
                                ("main", "the main thread"))),
         Case("crash-feeder", "an error in the feeder (a file as source)", CRASH,
              deaths.feeder_crashed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+from typing import Any
 
 from lipsync_tools.drill.record import STILL_S
 from lipsync_tools.drill.stage import SEEN_OFF_S, SOUND_GAP_S, Finding, Stage
@@ -36,7 +37,7 @@ def stopped(stage: Stage, number: signal.Signals) -> Finding:
     finding.pulses = f"to neutral, off after {1e3 * (off_s - at_s):.0f} ms"
     finding.must(off_s < life.ended_s, "outputs were not off at its end")
     finding.must(life.code == 0, f"exit code {life.code}")
-    finding.must(len(stage.service.lives) == 1, "it was started again")
+    finding.must(stage.restarts == 0, "it was started again")
     gaps = stage.ear.gaps(at_s, life.ended_s + 0.3)
     finding.sound = f"ends {1e3 * (gaps[0][0] - at_s):.0f} ms after" if gaps else "did not end"
     finding.normal = f"ended after {life.ended_s - at_s:.1f} s"
@@ -58,13 +59,17 @@ def died(stage: Stage, at_s: float, seen_s: float = SEEN_OFF_S) -> Finding:
     spoken_s = stage.again(finding, max(off_s, ended_s), at_s)
     stage.gap(finding, at_s, spoken_s + 0.3)
     finding.log = stage.first_line(at_s) or "nothing"
-    finding.must(len(stage.service.lives) == 2, f"{len(stage.service.lives)} starts, not 2")
+    finding.must(stage.restarts == 1, f"{stage.restarts} new starts, not 1")
     return finding
 
 
-def killed(stage: Stage, number: signal.Signals = signal.SIGKILL) -> Finding:
-    """Nothing of ours runs after it but ExecStopPost."""
-    stage.prepare()
+def killed(
+    stage: Stage,
+    number: signal.Signals = signal.SIGKILL,
+    mischief: dict[str, Any] | None = None,
+) -> Finding:
+    """Nothing of ours runs after it but the guardian and ExecStopPost."""
+    stage.prepare(mischief=mischief)
     stage.start()
     finding = died(stage, stage.service.send(number))
     stage.finish(finding)
@@ -95,8 +100,9 @@ def frozen(stage: Stage, seconds: float) -> Finding:
 
 
 def feeder_crashed(stage: Stage) -> Finding:
-    """The feeder reads a file, so the head has to speak one, and nothing at its end."""
-    stage.prepare({"audio": {"input": ""}}, mischief={"crash": "feeder", "after_s": 3.5})
+    """The feeder reads a file, so the head has to speak one."""
+    words = ["--play", str(stage.world.cards.speech)]
+    stage.prepare(mischief={"crash": "feeder", "after_s": 3.5, "words": words})
     return _crash(stage)
 
 

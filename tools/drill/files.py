@@ -6,7 +6,10 @@ import math
 import os
 import shutil
 import signal
+import struct
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +21,6 @@ from lipsync_tools.drill.stage import SOUND_GAP_S, Finding, NotThere, Stage
 
 WATCH_S = 3.0
 BUNDLES = Path(next(iter(lipsync_models.__path__)))
-FAKETIME = ("/usr/lib/*/faketime/libfaketimeMT.so.1", "/usr/lib64/faketime/libfaketimeMT.so.1")
 
 
 def model_spoiled(stage: Stage) -> Finding:
@@ -153,28 +155,52 @@ def _mount(*words: str) -> None:
 
 
 def clock_stepped(stage: Stage) -> Finding:
-    """The time of day jumps an hour ahead, then two back: libfaketime, for the robot alone."""
-    found = [path for pattern in FAKETIME for path in sorted(Path("/").glob(pattern[1:]))]
-    if not found:
-        raise NotThere("needs libfaketime (apt install faketime)")
-    finding, watch = Finding(), stage.folder / "clock"
-    watch.write_text("+0\n")
-    stage.prepare(environment={
-        "LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(watch),
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1", "NO_FAKE_STAT": "1",
-    })  # fmt: skip
+    """The time of day jumps an hour ahead, then two back, for the robot alone: see stepped.c."""
+    finding, step = Finding(), stage.folder / "step"
+    library = _built(stage.folder)
+    _set_step(step, 0.0)
+    environment = {"LD_PRELOAD": str(library), "DRILL_STEP": str(step)}
+    stage.prepare(environment=environment)
     stage.start()
     maps = Path(f"/proc/{stage.life().pid}/maps").read_text()
-    finding.must("libfaketime" in maps, "the robot's clock was not ours to step")
+    finding.must(str(library) in maps, "the robot's clock was not ours to step")
     at_s = stage.clock.now()
-    for step in ("+3600\n", "-3600\n"):
-        watch.write_text(step)
+    for seconds in (3600.0, -3600.0):
+        _set_step(step, seconds)
+        shown_s = float(_shown(environment)) - time.time()
+        finding.must(abs(shown_s - seconds) < 10.0, f"the clock went {shown_s:.0f} s wrong")
         stage.pause(WATCH_S)
     story = stage.tell(finding, at_s, stage.clock.now())
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
     gap_s = stage.gap(finding, at_s, stage.clock.now())
     finding.must(gap_s < SOUND_GAP_S, "the sound had a gap")
     finding.must(finding.log == "nothing", f"the log says {finding.log}")
+    finding.must(stage.restarts == 0, "it was started again")
     finding.normal = "at once"
     stage.finish(finding)
     return finding
+
+
+def _built(folder: Path) -> Path:
+    """The library that steps the clock. NotThere without a C compiler."""
+    library = folder / "stepped.so"
+    compiler = shutil.which("cc")
+    if compiler is None:
+        raise NotThere("needs a C compiler (apt install gcc)")
+    source = Path(__file__).with_name("stepped.c")
+    subprocess.run((compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"), check=True)
+    return library
+
+
+def _set_step(path: Path, seconds: float) -> None:
+    """In place: the robot has the file mapped."""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.write(struct.pack("d", seconds))
+
+
+def _shown(environment: dict[str, str]) -> str:
+    """The time of day that another program sees in this environment, in seconds."""
+    command = (sys.executable, "-c", "import time; print(time.time())")
+    return subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+    ).stdout

@@ -3,7 +3,8 @@
 ``crash``: the thread that raises an error, ``sound`` for the audio callback, ``main`` for the main
 thread; ``after_s``: how long after its first round; ``once``: a file that is made when it happened,
 with the monotonic time in it, so that it happens once; ``sys``: where the kernel's files are in
-place of /sys.
+place of /sys; ``words``: more of the command line; ``unguarded``: no guardian, ``wild``: no limits,
+for the drill's tests of itself.
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lipsync_edge import app, cli
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.clock import MonotonicClock
+from lipsync_edge.servos import guardian
+from lipsync_edge.servos.gate import Gate
 from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.supply import Sensors
 
@@ -43,6 +48,10 @@ def failing(step: Callable[..., Any], after_s: float, once: Path) -> Callable[..
 
 def prepare(plan: dict[str, Any]) -> None:
     """Do what the plan says to the classes of the robot, before one of them is used."""
+    if plan.get("unguarded"):
+        guardian.place_of = lambda _: ""
+    if plan.get("wild"):
+        Gate.pass_ = lambda _, widths_us, *__: 2.0 * np.asarray(widths_us)  # type: ignore
     if root := plan.get("sys"):
         app.Sensors = lambda: Sensors(Path(root))  # type: ignore[attr-defined]
     thread = plan.get("crash", "")
@@ -61,5 +70,6 @@ def prepare(plan: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    prepare(json.loads(os.environ.get("LIPSYNC_DRILL", "{}")))
-    raise SystemExit(cli.main(sys.argv[1:]))
+    asked = json.loads(os.environ.get("LIPSYNC_DRILL", "{}"))
+    prepare(asked)
+    raise SystemExit(cli.main([*sys.argv[1:], *asked.get("words", ())]))

@@ -196,10 +196,11 @@ class Service:
 
     def _stop_post(self, life: Life) -> None:
         result = {"SERVICE_RESULT": life.result}
-        for command in self.unit.stop_post:
+        commands = (placed(command, self._config) for command in self.unit.stop_post)
+        for command in filter(None, commands):
             try:
                 done = subprocess.run(
-                    placed(command, self._config), env=self._surroundings() | result, text=True,
+                    command, env=self._surroundings() | result, text=True,
                     errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT, check=False, timeout=self.unit.stop_timeout_s,
                 )  # fmt: skip

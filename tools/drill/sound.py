@@ -61,7 +61,7 @@ class Cards:
 
     def __init__(self, folder: Path) -> None:
         self.mic, self.speaker = SoundServer(folder / "mic"), SoundServer(folder / "speaker")
-        self._speech = folder / "speech.wav"
+        self.speech = folder / "speech.wav"
         self._feed: list[subprocess.Popen[bytes]] = []
         self._conf = folder / "asound.conf"
 
@@ -75,7 +75,7 @@ class Cards:
             server.folder.mkdir(parents=True)
         folders = {"mic": self.mic.folder, "speaker": self.speaker.folder}
         self._conf.write_text(ALSA_CONF.format(**folders))
-        write_speech(self._speech, 30.0)
+        write_speech(self.speech, 30.0)
         self.plug("mic")
         self.plug("speaker")
         return self
@@ -107,7 +107,7 @@ class Cards:
     def _talk(self) -> None:
         environment = {**os.environ, **self.mic.environment}
         looper = subprocess.Popen(
-            (sys.executable, "-m", "lipsync_tools.soundserver", "--loop", str(self._speech)),
+            (sys.executable, "-m", "lipsync_tools.soundserver", "--loop", str(self.speech)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         assert looper.stdout is not None

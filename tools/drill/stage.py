@@ -72,6 +72,7 @@ class Stage:
         self.clock = MonotonicClock()
         self._never = threading.Event()
         self._exits = ExitStack()
+        self._n_lives = 1
         self.board: Board
         self.ear: Ear
         self.service: Service
@@ -138,8 +139,14 @@ class Stage:
         if not self.wait(lambda: self.spoken_s(begun_s) < math.inf):
             raise RuntimeError(f"the robot never spoke: {self.service.lines[-3:]}")
         self.pause(1.0)
+        self._n_lives = len(self.service.lives)
 
     # ---- what was seen
+
+    @property
+    def restarts(self) -> int:
+        """How often the manager has started the robot since it spoke."""
+        return len(self.service.lives) - self._n_lives
 
     def wait(self, condition: Callable[[], bool], at_most_s: float = PATIENCE_S) -> bool:
         """Until the condition holds; False where it did not in time."""

@@ -98,11 +98,12 @@ def span_s(text: str) -> float:
 def placed(command: tuple[str, ...], config: Path, launcher: str = "lipsync_edge") -> list[str]:
     """A command of the unit as it runs here: with this Python, and another config.
 
-    ValueError where it is no command of ours.
+    Empty where it is no ``lipsync-edge``: what goes to the pins of a Pi straight away, without our
+    drivers, cannot be done here.
     """
     program, *words = command
     if Path(program).name != "lipsync-edge":
-        raise ValueError(f"{program}: the drill knows how to run lipsync-edge only")
+        return []
     theirs = [str(config) if word.startswith("/etc/lipsync-edge/") else word for word in words]
     return [sys.executable, "-m", launcher, *theirs]
 
