@@ -8,18 +8,16 @@ import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from lipsync_edge import config
+from lipsync_edge.cli_parts import Parser, add_command
 from lipsync_edge.client import Client
 from lipsync_edge.errors import AudioError, UsageError
 from lipsync_edge.speech import LARGEST
-
-Parser = argparse.ArgumentParser
-AddCommand = Callable[..., Any]
 
 SIMPLE = {
     "mute": "silence the speaker; the mouth goes on",
@@ -35,14 +33,14 @@ SIMPLE = {
 }
 
 
-def add(commands: Any, command: AddCommand) -> None:
+def add(commands: Any) -> None:
     """Declare the commands."""
-    status = command(commands, "status", _status, "say how the running head is",
+    status = add_command(commands, "status", _status, "say how the running head is",
                      "lipsync-edge status --json")  # fmt: skip
     _add_socket(status)
     for name, text in SIMPLE.items():
-        _add_socket(command(commands, name, _simple, text, f"lipsync-edge {name}"))
-    pose = command(
+        _add_socket(add_command(commands, name, _simple, text, f"lipsync-edge {name}"))
+    pose = add_command(
         commands, "pose", _pose, "hold a pose of the face for a while",
         "lipsync-edge pose smile\n         lipsync-edge pose jawOpen=0.5 mouthFunnel=1 --for 3",
     )  # fmt: skip
@@ -53,7 +51,7 @@ def add(commands: Any, command: AddCommand) -> None:
     pose.add_argument("--for", type=_finite, default=None, dest="hold_s", metavar="S",
                       help="seconds; default 10")  # fmt: skip
     _add_socket(pose)
-    say = command(commands, "say-file", _say, "let the running head speak a WAV file",
+    say = add_command(commands, "say-file", _say, "let the running head speak a WAV file",
                   "lipsync-edge say-file hello.wav\n"
                   "         espeak-ng --stdout hello | lipsync-edge say-file -")  # fmt: skip
     say.add_argument("file", metavar="FILE.wav", help="a WAV file, - for standard input")

@@ -16,6 +16,7 @@ PURE = {
     *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
+    *("audio.bridge", "audio.stamps"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.cardnodes", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
@@ -46,6 +47,8 @@ APP = {
     "orders",
     "reload",
     "cli",
+    "cli_calibrate",
+    "cli_parts",
     "cli_control",
     "doctor",
     "render",
@@ -54,7 +57,7 @@ APP = {
     "__main__",
     "",
 }
-APP |= {"actions", "attendant", "sound"}
+APP |= {"actions", "attendant", "sound", "live"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},

@@ -24,6 +24,7 @@ from lipsync_edge.clock import Bell, VirtualClock
 from lipsync_edge.desk import Desk
 from lipsync_edge.errors import AudioError
 from lipsync_edge.health import Vitals
+from lipsync_edge.orders import POSES, Orders
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.speech import MOST_FILES, Speech
 from lipsync_edge.supervisor import Supervisor
@@ -183,6 +184,12 @@ def test_servos_that_are_off_for_a_reason_hold_no_pose(head: Head) -> None:
     head.safe_mode = "servos off, since the last 3 runs crashed"
     head.go_on(TICK_S)
     assert "3 runs crashed" in head.ask("neutral")["error"]["remedy"]
+
+
+def test_what_can_be_asked_and_told_is_documented(head: Head) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "control.md").read_text()
+    for name in (*Orders.COMMANDS, *POSES, *head.ask("status")["status"]):
+        assert f"`{name}`" in text, name
 
 
 # Files --------------------------------------------------------------------------------------------
