@@ -46,8 +46,8 @@ Answer = Callable[[Mapping[str, Any]], None]
 
 
 class Request:
-    """One wish that acts. ``reply`` or ``refuse`` it once; it is sent with the next snapshot, which
-    shows what it did."""
+    """One wish that acts. ``reply`` or ``refuse`` it once, from any thread; it is sent with the
+    next snapshot, which shows what it did."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], fd: int, answer: Answer) -> None:
         """``fd``: an open file that came along, -1 without; it belongs to the request."""
@@ -82,7 +82,7 @@ class ControlServer:
         self._selector = selectors.DefaultSelector()
         self._peers: set[Peer] = set()
         self._waiting: deque[Request] = deque()
-        self._staged: list[tuple[Peer, Mapping[str, Any]]] = []  # the main thread's
+        self._staged: deque[tuple[Peer, Mapping[str, Any]]] = deque()  # until the next snapshot
         self._replies: deque[tuple[Peer, Mapping[str, Any]]] = deque()
         self._snapshot: Snapshot = dict
         self._told: tuple[Snapshot, bytes] = (dict, b"{}")  # a snapshot, and that as JSON
@@ -130,8 +130,8 @@ class ControlServer:
         when somebody asks; so it may only read what never changes."""
         self._snapshot = snapshot
         if self._staged:
-            self._replies.extend(self._staged)
-            self._staged.clear()
+            for _ in range(len(self._staged)):
+                self._replies.append(self._staged.popleft())
             with contextlib.suppress(OSError):
                 self._wake_in.send(b"!")
 

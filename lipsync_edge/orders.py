@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -133,13 +134,19 @@ class Orders:
         fd = request.take_fd()
         if fd < 0:
             request.refuse("value", "No open file came along.", "lipsync-edge say-file sends it.")
-            return
-        source = self._open_fd(fd)
-        if not self._speech.say(source):
-            source.close()
+        elif not self._speech.say(lambda: self._opened(request, fd)):
+            os.close(fd)
             request.refuse("busy", "Too many files wait already.", "Try again later, or hush.")
-            return
-        request.reply(waiting=self._speech.waiting)
+
+    def _opened(self, request: Request, fd: int) -> Source | None:
+        """In the thread of the speech: who waits for a slow disk shall not be the main one."""
+        try:
+            source = self._open_fd(fd)
+        except LipsyncError as error:
+            request.refuse("failed", error.message, error.remedy)
+            return None
+        request.reply(waiting=self._speech.waiting + 1)
+        return source
 
     def _hush(self, request: Request) -> None:
         self._speech.hush()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import suppress
+from collections.abc import Callable
 
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
@@ -23,43 +23,46 @@ LARGEST = 512_000_000
 RING_S = 2.0
 
 
+Wish = Callable[[], Source | None]
+"""Opens a file at the stream's rate; None: it could not. It may take as long as it likes."""
+
+
 class Speech:
-    """``step`` is for a thread of its own, the rest for the main thread."""
+    """``step`` is for a thread of its own, which opens and reads files; the rest for any."""
 
     def __init__(self, courier: BlockCourier, rate_hz: int) -> None:
         """``rate_hz``: the stream's; sources must have it."""
         self._courier = courier
         self.ring = courier.spoken = Ring(int(RING_S * rate_hz))
+        self._asked: deque[Wish | None] = deque()  # None: hush
         self._queue: deque[Source] = deque()
         self._feeder: Feeder | None = None
         self._source: Source | None = None
-        self._hushed = False
 
     @property
     def waiting(self) -> int:
         """Files that are spoken or wait for it."""
         return len(self._queue) + (self._source is not None or self._courier.speaking)
 
-    def say(self, source: Source) -> bool:
+    def say(self, wish: Wish) -> bool:
         """Speak this after all others; False: too many wait. It is closed at its end."""
-        if len(self._queue) >= MOST_FILES:
+        if len(self._asked) + len(self._queue) >= MOST_FILES:
             return False
-        self._queue.append(source)
+        self._asked.append(wish)
         return True
 
     def hush(self) -> None:
         """Forget all files, the one that is spoken too. What is in the ring is still heard."""
-        self._queue_clear()
-        self._hushed = True
+        self._asked.append(None)
 
     def step(self) -> bool:
         """Feed the ring; False where nothing was to do."""
+        if self._asked:
+            self._look_at(self._asked.popleft())
+            return True
         if self._source is None:
             return self._next()
         assert self._feeder is not None
-        if self._hushed:
-            self._end()
-            return True
         try:
             if self._feeder.step():
                 return True
@@ -72,21 +75,23 @@ class Speech:
 
     def close(self) -> None:
         """Close what is open. Call it when no thread steps any more."""
-        self._queue_clear()
-        self._end()
+        self._forget()
+
+    def _look_at(self, wish: Wish | None) -> None:
+        if wish is None:
+            self._forget()
+        elif source := wish():
+            self._queue.append(source)
 
     def _next(self) -> bool:
         if not self._queue:
-            self._hushed = False
             if self._courier.speaking and not self.ring.available:
                 self._courier.speaking = False
             return False
-        with suppress(IndexError):  # forgotten just now
-            self._source = self._queue.popleft()
-            self._hushed = False
-            self.ring.ended = False
-            self._feeder = Feeder(self._source, self.ring)
-            self._courier.speaking = True
+        self._source = self._queue.popleft()
+        self.ring.ended = False
+        self._feeder = Feeder(self._source, self.ring)
+        self._courier.speaking = True
         return True
 
     def _end(self) -> None:
@@ -94,7 +99,7 @@ class Speech:
             self._source.close()
         self._source, self._feeder = None, None
 
-    def _queue_clear(self) -> None:
-        with suppress(IndexError):  # the other thread may take one meanwhile
-            while True:
-                self._queue.popleft().close()
+    def _forget(self) -> None:
+        while self._queue:
+            self._queue.popleft().close()
+        self._end()

@@ -71,7 +71,7 @@ class Head:
                 socket.send_fds(self.client, [line], [opened.fileno()])
         else:
             self.client.sendall(line)
-        self.go_on(3 * TICK_S)  # it is let in, taken, answered
+        self.go_on(4 * TICK_S)  # it is let in, taken, done, answered
         return dict(json.loads(self.client.recv(1 << 16)))
 
     def go_on(self, seconds: float) -> NDArray[np.float64]:
@@ -82,6 +82,7 @@ class Head:
             self.server.step(0.0)
             self.desk.step(Vitals(safe_mode=self.safe_mode), self.chain.mover.snapshot, {})
             self.server.step(0.0)
+            self.desk._speech.step()
             sent.append(self.chain.mover.tick(-math.inf, self.clock.now()))
         return np.array(sent)
 
@@ -238,9 +239,10 @@ def test_hush_forgets_what_waits(head: Head, tmp_path: Path) -> None:
 
 
 def test_too_many_files(head: Head, tmp_path: Path) -> None:
-    short = sound(tmp_path / "short.wav", 500, 0.1)
-    answers = [head.ask("say-file", short) for _ in range(MOST_FILES + 1)]
-    assert [a["ok"] for a in answers] == [True] * MOST_FILES + [False]
+    long = sound(tmp_path / "long.wav", 500, 10.0)
+    answers = [head.ask("say-file", long) for _ in range(MOST_FILES + 2)]
+    assert [a["ok"] for a in answers] == [True] * (MOST_FILES + 1) + [False], "one is spoken"
+    assert [a["waiting"] for a in answers[:-1]] == list(range(1, MOST_FILES + 2))
     assert answers[-1]["error"]["code"] == "busy"
 
 
@@ -265,7 +267,7 @@ class Failing:
 def test_a_file_that_cannot_be_read_on_stops_nothing(error: Exception) -> None:
     courier = BlockCourier(Ring(RATE_HZ), Bell(), 0)
     speech, failing = Speech(courier, RATE_HZ), Failing(error)
-    speech.say(failing)  # type: ignore[arg-type]
+    speech.say(lambda: failing)  # type: ignore[arg-type, return-value]
     for _ in range(5):
         speech.step()
     assert failing.closed
