@@ -167,8 +167,10 @@ class Mover:
         step = self._wish(heard_sample)
         dt_s = now_s - self._last_s if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
-        sent_us = self._let_through(step.widths_us, dt_s)
-        self._motion.sent(sent_us)
+        sent_us, short_us = self._let_through(step.widths_us, dt_s)
+        # What care has shrunk on purpose shall not look to the planner like a servo that lags: it
+        # would plan from there, and be shrunk again.
+        self._motion.sent(step.widths_us + short_us)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be
@@ -211,12 +213,16 @@ class Mover:
             return Step(self._motion.show(shown), pose, False)
         return self._motion.step(heard_sample, self._timeline)
 
-    def _let_through(self, widths_us: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
-        """What care, gate and idleness leave of a wish, (n_servos,) us, NaN: off."""
+    def _let_through(
+        self, widths_us: NDArray[np.float64], dt_s: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What care, gate and idleness leave of a wish, (n_servos,) us, NaN: off; and by how much
+        the gate fell short of what care left."""
         off = self._idle.step(widths_us, dt_s)
         if self.care is None:
             sent_us = self._gate.pass_(widths_us, dt_s)
-            return self._gate.off(off) if off.any() else sent_us
+            sent_us = self._gate.off(off) if off.any() else sent_us
+            return sent_us, sent_us - widths_us
         leave = self.care.step(widths_us, dt_s)
         if leave.start_us is not None:
             self._gate.begin(leave.start_us)
@@ -226,7 +232,7 @@ class Mover:
         if off.any():
             sent_us = self._gate.off(off)
         self.care.sent(sent_us, dt_s)
-        return sent_us
+        return sent_us, sent_us - leave.widths_us
 
     def park(self, clock: Clock, period_s: float) -> None:
         """Bring the servos to neutral as the gate allows, then switch the outputs off.

@@ -23,7 +23,13 @@ RATE_HZ, TICK_S, COUNT_US = 16_000, 0.02, 4.89
 class Bench:
     """The ten-servo head on a simulated board, with or without care; time goes by ticks."""
 
-    def __init__(self, pose: dict[str, float] | None = None, care: bool = True, faults: str = ""):
+    def __init__(
+        self,
+        pose: dict[str, float] | None = None,
+        care: bool = True,
+        faults: str = "",
+        syllables_hz: float = 0.0,
+    ):
         settings = config.load(None, [])
         self.clock, self.telemetry, ring = VirtualClock(), Telemetry(), Ring(4 * RATE_HZ)
         model = DummyModel(sleep=lambda s: None)
@@ -46,6 +52,9 @@ class Bench:
             self.care,
         )
         noise = np.random.default_rng(3).integers(-9000, 9000, 3 * RATE_HZ)
+        if syllables_hz:
+            t_s = np.arange(noise.size) / RATE_HZ
+            noise = noise * (np.sin(2 * np.pi * syllables_hz * t_s) > 0)
         ring.write(noise.astype(np.int16))
         self.chain.analyzer.step()
 
@@ -142,6 +151,18 @@ def test_resting_from_the_start_wakes_nobody() -> None:
     assert bench.care is not None
     bench.care.resting = True
     assert np.isnan(bench.ticks(2.0, 0.2)).all()
+
+
+def test_ease_halves_the_moves_of_quick_syllables_too() -> None:
+    """The planner must not take what was shrunk for a servo that lags, and shrink it again."""
+    wide, eased = Bench(syllables_hz=3.0), Bench(syllables_hz=3.0)
+    assert eased.care is not None
+    eased.care.ease = 0.5
+    for bench in (wide, eased):
+        bench.ticks(2.2)
+    one, other = wide.ticks(1.5, 0.5), eased.ticks(1.5, 0.5)
+    travel = np.ptp(other, axis=0).max() / np.ptp(one, axis=0).max()
+    assert 0.4 <= travel <= 0.55
 
 
 def test_ease_makes_moves_smaller_without_a_jump() -> None:
