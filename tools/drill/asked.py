@@ -13,7 +13,7 @@ from pathlib import Path
 from lipsync_edge.client import Client
 from lipsync_edge.errors import ControlError
 from lipsync_tools.drill.record import STILL_S, is_off
-from lipsync_tools.drill.stage import SOUND_GAP_S, Finding, Stage
+from lipsync_tools.drill.stage import Finding, Stage
 
 N_REQUESTS = 10_000
 N_GARBAGE = 300  # lines, of up to 4 kB
@@ -38,7 +38,7 @@ def reload_broken(stage: Stage) -> Finding:
     finding.must(str(stage.config) in refused, f"the answer to the mistake was {refused!r}")
     finding.must(not accepted, f"the mended config was refused: {accepted}")
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
-    finding.must(stage.gap(finding, at_s, end_s) < SOUND_GAP_S, "the sound had a gap")
+    finding.must(stage.gap(finding, at_s, end_s) < stage.world.sound_gap_s, "the sound had a gap")
     finding.must(stage.restarts == 0, "it was started again")
     finding.normal = "at once, with the old config"
     stage.finish(finding)
@@ -75,7 +75,7 @@ def flooded(stage: Stage) -> Finding:
     finding.must(n_sent >= N_REQUESTS + N_GARBAGE, f"only {n_sent} lines could be sent")
     finding.must(answered_s < 2.0, "it does not answer any more")
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
-    finding.must(stage.gap(finding, at_s, end_s) < SOUND_GAP_S, "the sound had a gap")
+    finding.must(stage.gap(finding, at_s, end_s) < stage.world.sound_gap_s, "the sound had a gap")
     finding.must(grown_kb < 8192, f"its memory grew by {grown_kb} kB")
     finding.must(stage.restarts == 0, "it was started again")
     stage.finish(finding)

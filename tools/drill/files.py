@@ -17,7 +17,7 @@ from pathlib import Path
 import lipsync_models
 from lipsync_edge.store import Store
 from lipsync_tools.drill.record import STILL_S
-from lipsync_tools.drill.stage import SOUND_GAP_S, Finding, NotThere, Stage
+from lipsync_tools.drill.stage import Finding, NotThere, Stage
 
 WATCH_S = 3.0
 BUNDLES = Path(next(iter(lipsync_models.__path__)))
@@ -79,7 +79,7 @@ def _went_on(stage: Stage, finding: Finding, from_s: float) -> float:
     story = stage.tell(finding, from_s, stage.clock.now())
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
     gap_s = stage.gap(finding, from_s, stage.clock.now())
-    finding.must(gap_s < SOUND_GAP_S, "the sound had a gap")
+    finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
     return stage.service.send(signal.SIGKILL)
 
 
@@ -173,7 +173,7 @@ def clock_stepped(stage: Stage) -> Finding:
     story = stage.tell(finding, at_s, stage.clock.now())
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
     gap_s = stage.gap(finding, at_s, stage.clock.now())
-    finding.must(gap_s < SOUND_GAP_S, "the sound had a gap")
+    finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
     finding.must(finding.log == "nothing", f"the log says {finding.log}")
     finding.must(stage.restarts == 0, "it was started again")
     finding.normal = "at once"

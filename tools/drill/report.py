@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +45,8 @@ def table(results: Sequence[Result]) -> str:
     rows = [_row(head), _row(["---"] * len(head)), *(_row(_cells(result)) for result in results)]
     counts = {v: sum(r.verdict == v for r in results) for v in (PASSED, FAILED, NOT_THERE)}
     said = ", ".join(f"{n} {verdict}" for verdict, n in counts.items() if n)
-    return "\n".join([f"{len(results)} cases: {said}.", "", *rows])
+    where = f"On {os.cpu_count()} cores of {platform.machine()}, with {os.getloadavg()[2]:.1f} busy"
+    return "\n".join([f"{where}. {len(results)} cases: {said}.", "", *rows])
 
 
 def _cells(result: Result) -> list[str]:

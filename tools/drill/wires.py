@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from lipsync_tools.drill.stage import SEEN_OFF_S, SOUND_GAP_S, Finding, Stage
+from lipsync_tools.drill.stage import SEEN_OFF_S, Finding, Stage
 
 WORDS_S = 5.0  # the speech begins anew after so long
 
@@ -21,7 +21,9 @@ def no_answer(stage: Stage, seconds: float, wired: bool = False) -> Finding:
     stage.pause(seconds)
     spoken_s = stage.again(finding, at_s + seconds + (0.05 if seconds else 0.0), at_s)
     story = stage.tell(finding, at_s, spoken_s + 0.3)
-    finding.must(stage.gap(finding, at_s, spoken_s + 0.3) < SOUND_GAP_S, "the sound had a gap")
+    finding.must(
+        stage.gap(finding, at_s, spoken_s + 0.3) < stage.world.sound_gap_s, "the sound had a gap"
+    )
     finding.must(stage.restarts == 0, "it was started again")
     if not seconds:
         finding.must(math.isinf(story.off_s), "one refusal switched the mouth off")
@@ -69,7 +71,7 @@ def held_low(stage: Stage, seconds: float, wired: bool, kernel: bool = True) -> 
         finding.must(story.off_s <= SEEN_OFF_S + 0.1, late)
     if kernel:
         gap_s = stage.gap(finding, at_s, spoken_s + 0.3)
-        finding.must(gap_s < SOUND_GAP_S, "the sound had a gap")
+        finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
         finding.must(stage.restarts == 0, "it was started again")
     stage.finish(finding)
     return finding
@@ -89,7 +91,7 @@ def forgot(stage: Stage, dead_s: float = 0.0) -> Finding:
     spoken_s = stage.again(finding, back_s, at_s)
     stage.tell(finding, at_s, spoken_s + 0.3)
     gap_s = stage.gap(finding, at_s, spoken_s + 0.3)
-    finding.must(gap_s < SOUND_GAP_S, "the sound had a gap")
+    finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
     finding.must(spoken_s - back_s < 4.0, "it took longer than 4 s")
     finding.must(stage.restarts == 0, "it was started again")
     stage.finish(finding)
