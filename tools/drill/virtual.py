@@ -10,11 +10,15 @@ import subprocess
 import sys
 from typing import Any
 
+from lipsync_tools.drill.drift import CARDS
 from lipsync_tools.drill.stage import Finding, NotThere, Stage
 
 HOUR_S, SHORT_S = 3600, 20
 TICK_S = 0.02
 N_CUTS = 50
+DRIFT_PPM = 300.0
+CLICK = 20.0
+"""LSB of 16 bits: rounding alone makes 4; a sample that is lost or said twice makes 1500."""
 
 
 class Background:
@@ -75,5 +79,20 @@ def power_cuts(stage: Stage) -> Finding:
 
 
 def drift(stage: Stage) -> Finding:
-    """The microphone's clock is 300 ppm off the speaker's for half an hour."""
-    raise NotThere("adaptive resampling between two cards")
+    """The microphone's clock is 300 ppm off the speaker's for half an hour, fast and slow."""
+    if not CARDS.exists():
+        raise NotThere("adaptive resampling between two cards")
+    finding = Finding()
+    runs = [Background("drift", ppm) for ppm in (DRIFT_PPM, -DRIFT_PPM)]
+    told = []
+    for found in [run.result(stage) for run in runs]:
+        finding.must(found["seconds"] >= 1790, "it was not heard to the end")
+        finding.must(found["delay_span_ms"] < 1.0, f"delay moved {found['delay_span_ms']:.1f} ms")
+        finding.must(found["click"] < CLICK, f"a click of {found['click']:.0f} LSB")
+        told.append(
+            f"{found['ppm']:+.0f} ppm: delay within {found['delay_span_ms']:.2f} ms, worst click "
+            f"{found['click']:.0f} LSB, noise {found['purity_db']:.0f} dB"
+        )
+    finding.sound = "; ".join(told)
+    finding.pulses, finding.normal, finding.log = "does not apply", "at once", "nothing"
+    return finding
