@@ -14,7 +14,7 @@ from typing import Any
 
 from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
 from lipsync_edge.attendant import Attendant, last_pose, led_state
-from lipsync_edge.audio import Source, Stream
+from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.audio.wav import resampled
@@ -25,7 +25,6 @@ from lipsync_edge.build import (
     make_chain,
     make_model,
     make_pins,
-    make_stream,
     remake_chain,
     safe_board,
     safe_model,
@@ -108,15 +107,14 @@ class Robot:
         self._blocks = Counted()
         self._has_source = source is not None
         self._sound = Sound(
-            self._open_stream, self._clock, self._telemetry, self._realtime, config.audio.retry_s
-        )
+            config, self._has_source, self._clock, self._telemetry, self._realtime,
+            self._supervisor,
+        )  # fmt: skip
         rate_hz = self._sound.stream.rate_hz
         self._source = resampled(source, rate_hz) if source else None
         self._heard_ring = Ring(int(RING_S * rate_hz))
-        self._source_ring = Ring(int(RING_S * rate_hz)) if self._source else None
-        self._feeder = (
-            Feeder(self._source, self._source_ring) if self._source and self._source_ring else None
-        )
+        ring = self._sound.ring
+        self._feeder = Feeder(self._source, ring) if self._source and ring else None
         store = self._service.store
         care = make_care(config, self._rig, last_pose(store))
         self._attendant = Attendant(
@@ -136,8 +134,9 @@ class Robot:
         self._care = care
         self._sample_clock = SampleClock(rate_hz, self._sound.stream.output_latency_s)
         self._courier = BlockCourier(
-            self._heard_ring, self._bell, self._chain.lookahead_samples, self._source_ring
-        )
+            self._heard_ring, self._bell, self._chain.lookahead_samples, ring,
+            live=self._sound.live is not None,
+        )  # fmt: skip
         # The first word shall not be lost on servos that wake; a board that fails may not keep it.
         self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
@@ -146,11 +145,6 @@ class Robot:
             socket_path(config.service), self.actions, self._courier, rate_hz, self._reload,
             self._clock,
         )  # fmt: skip
-
-    def _open_stream(self, rate_hz: int) -> Stream:
-        """The microphone is opened only where it is what the head says."""
-        duplex = bool(self.config.audio.input) and not self._has_source
-        return make_stream(self.config, self._clock, self._supervisor.spawn, duplex, rate_hz)
 
     def _make_pacer(self) -> Pacer:
         return Pacer(
@@ -275,7 +269,7 @@ class Robot:
         """What the status tells beside the vitals."""
         return {
             "head": self.config.head.name, "model": self._model.name,
-            "config": self.config.source, "device": self._sound.stream.name,
+            "config": self.config.source, "device": self._sound.name,
             "uptime_s": self._clock.now() - self._begun_s,
             "warmth": self._attendant.warmth(), "computer": self._attendant.computer,
         }  # fmt: skip
@@ -326,6 +320,7 @@ class Robot:
             resting=self._care.resting,
             posing=self.actions.posing,
             lost=self._sound.lost,
+            input_lost=self._sound.input_lost,
             board_ok=board.ok,
             board_failures=board.failures,
             board_message=self._board_missing or board.message,
@@ -376,7 +371,7 @@ class Robot:
         self._realtime.close()
 
     def _health(self) -> str:
-        if self._sound.lost:
+        if self._sound.lost or self._sound.input_lost:
             return "sound device lost, waiting for it"
         telemetry, board = self._telemetry, self._board.health()
         return (
@@ -391,6 +386,7 @@ class Robot:
             failed=self._supervisor.failed,
             config=self.config,
             stream=self._sound.stream,
+            device=self._sound.name,
             courier=self._courier,
             board=self._board,
             model_name=self._model.name,

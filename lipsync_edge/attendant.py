@@ -36,7 +36,7 @@ def led_state(vitals: Vitals) -> str:
     states = (
         ("safe", bool(vitals.safe_mode)),
         ("error", bool(stale(vitals))),
-        ("lost", bool(vitals.lost) or not vitals.board_ok),
+        ("lost", bool(vitals.lost or vitals.input_lost) or not vitals.board_ok),
         ("booting", not flows(vitals)),
         ("strained", vitals.strained),
         ("resting", vitals.resting),

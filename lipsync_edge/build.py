@@ -33,6 +33,7 @@ from lipsync_edge.wake import Wake
 log = logging.getLogger(__name__)
 
 Spawn = Callable[[str, Callable[[], None]], Any]
+SERVERS = ("default", "sysdefault", "pulse", "pipewire")
 
 
 def make_model(config: Config, clock: Clock) -> Model:
@@ -139,13 +140,38 @@ def make_stream(
     if options.driver == "dummy":
         return null_sink()
     from lipsync_edge.audio.cards import has_output
-    from lipsync_edge.audio.portaudio import PortAudioStream
+    from lipsync_edge.audio.portaudio import PortAudioStream, Way
 
     # A device that is opened again was a real one: wait for it, do not go on without a sound.
     if options.driver == "auto" and not duplex and not rate_hz and not has_output():
         log.info("no sound device found: playing to the null sink")
         return null_sink()
-    return PortAudioStream(options, clock=clock, duplex=duplex, rate_hz=rate_hz)
+    way: Way = "duplex" if duplex else "play"
+    return PortAudioStream(options, clock=clock, way=way, rate_hz=rate_hz)
+
+
+def two_cards(config: Config) -> bool:
+    """Whether live sound comes from another card than that which plays it.
+
+    Behind a name like ``default`` may be two; whoever is called alike otherwise is one.
+    """
+    options = config.audio
+    return bool(options.input) and (options.input != options.output or options.input in SERVERS)
+
+
+def input_opener(config: Config, clock: Clock, spawn: Spawn, rate_hz: int) -> Callable[[], Stream]:
+    """Opens the card that only records, at ``rate_hz`` or, where it cannot, at another rate.
+
+    Raises AudioError; so does what is returned.
+    """
+    options = config.audio
+    if options.driver == "dummy":
+        from lipsync_edge.audio.dummy import NullMicrophone
+
+        return NullMicrophone(options, clock, rate_hz=rate_hz, spawn=spawn).open
+    from lipsync_edge.audio.portaudio import PortAudioStream
+
+    return lambda: PortAudioStream(options, clock=clock, way="record", rate_hz=rate_hz)
 
 
 @dataclass(frozen=True)

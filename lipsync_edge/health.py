@@ -35,6 +35,7 @@ class Vitals:
     resting: bool = False  # on demand: outputs off until it is told otherwise
     posing: bool = False  # on demand: a pose is held, whatever is heard
     lost: str = ""
+    input_lost: str = ""  # why nothing is heard, where another card records than that which plays
     board_ok: bool = True
     board_failures: int = 0
     board_message: str = ""
@@ -85,8 +86,8 @@ def stale(vitals: Vitals) -> str:
 
 def status_line(vitals: Vitals) -> str:
     """What a maker wants to know, in one line."""
-    if vitals.lost:
-        doing = f"waiting for the sound device ({vitals.lost})"
+    if lost := vitals.lost or vitals.input_lost:
+        doing = f"waiting for the sound device ({lost})"
     elif not flows(vitals):
         doing = "starting"
     else:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-PRIORITIES: Mapping[str, int] = {"sound": 50, "mover": 40, "analyzer": 20}
+PRIORITIES: Mapping[str, int] = {"sound": 50, "input": 45, "mover": 40, "analyzer": 20}
 """SCHED_FIFO priorities, 1..99: who is late first when late comes first. All below the kernel's own
 interrupt threads at 50 but for the callback, which may not wait for the mover. sched(7)."""
 # mlockall(2), Linux on all architectures that we run on. On fault: a page stays from its first use

@@ -134,5 +134,7 @@ class Troubles:
             troubles["no sign of life"] = dead
         if vitals.lost:
             troubles["sound device"] = f"lost, waiting for it ({vitals.lost})"
+        if vitals.input_lost:
+            troubles["sound input"] = f"lost, waiting for it ({vitals.input_lost})"
         self._refused, self._failures = vitals.refused_poses, vitals.board_failures
         return troubles
