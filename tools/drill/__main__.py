@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def main() -> int:
 
 
 def _drill(arguments: argparse.Namespace, wanted: list[str]) -> int:
+    for number in (signal.SIGINT, signal.SIGTERM):  # servers and robot shall end with us
+        signal.signal(number, signal.default_int_handler)
     hour = Background("silence", HOUR_S) if "silence" in wanted else None
     out = sys.stderr if arguments.json else sys.stdout
 
