@@ -96,12 +96,14 @@ class Attendant:
     def guard(self, vitals: Vitals, now_s: float) -> None:
         """Let pulses out while somebody sends them; to be called some 20 times a second.
 
-        A mover that is stuck, in the bus say, leaves the board with its last pulses, which burn a
-        blocked servo: then ``/OE``, where it is wired, cuts them. However it ends, horns are limp
-        by then, so the servos wake anew. A head that rests has no supply, either.
+        A mover that is stuck, in the bus say, and a board that does not answer leave the outputs
+        with their last pulses, which burn a blocked servo: then ``/OE``, where it is wired, cuts
+        them. However it ends, horns are limp by then, so the servos wake anew. A head that rests
+        has no supply, either.
         """
         can_cut = self._works and self._pins.can_cut  # else horns stay where they are held
-        stuck = can_cut and vitals.beat_ages_s.get("mover", math.inf) > STUCK_S
+        is_stuck = vitals.beat_ages_s.get("mover", math.inf) > STUCK_S
+        stuck = can_cut and (is_stuck or not vitals.board_ok)
         at_rest = self._care.resting and self._care.all_off
         may = self._wanted and not vitals.safe_mode and not stuck
         on = may and not at_rest

@@ -89,6 +89,17 @@ def test_a_stuck_mover_disables_the_outputs_within_a_look(tmp_path: Path) -> Non
     assert not np.isnan(out[-1]).any()
 
 
+def test_a_board_that_does_not_answer_is_cut_off_until_it_does(tmp_path: Path) -> None:
+    head = Head(tmp_path)
+    head.run(2.0)
+    head.look(replace(WELL, board_ok=False))
+    assert head.gpio.levels[OE] == 1
+    out = head.run(2.0)
+    assert head.gpio.levels[OE] == 0
+    assert np.isnan(out[0]).all(), "its horns were limp: a soft start"
+    assert not np.isnan(out[-1]).any()
+
+
 def test_safe_mode_keeps_supply_and_outputs_off(tmp_path: Path) -> None:
     head = Head(tmp_path)
     out = head.run(2.0, replace(WELL, safe_mode="three crashes"))
