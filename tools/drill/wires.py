@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from lipsync_tools.drill.stage import SEEN_OFF_S, Finding, Stage
+from lipsync_tools.drill.stage import Finding, Stage
 
+CUT_S = 0.4  # a look of the main thread after the mover has been silent for 0.2 s
 WORDS_S = 5.0  # the speech begins anew after so long
 
 
@@ -30,6 +31,8 @@ def no_answer(stage: Stage, seconds: float, wired: bool = False) -> Finding:
     else:
         finding.must(math.isfinite(story.on_s), "it was not set up anew")
         finding.must("does not answer" in finding.log, f"the log says {finding.log}")
+    if wired:
+        finding.must(story.off_s < CUT_S, f"off after {story.off_s:.1f} s")
     stage.finish(finding)
     return finding
 
@@ -47,7 +50,7 @@ def cut_off(stage: Stage, wired: bool) -> Finding:
     story = stage.tell(finding, at_s, stage.clock.now())
     finding.normal = f"ended {life.ended_s - stop_s:.1f} s after SIGTERM"
     if wired:
-        finding.must(story.off_s < math.inf, "/OE did not switch the outputs off")
+        finding.must(story.off_s < CUT_S, f"off after {story.off_s:.1f} s")
     else:
         finding.pulses += ", to the end: nobody can reach them"
         said = " ".join(text for _, text in stage.service.lines)
@@ -68,7 +71,7 @@ def held_low(stage: Stage, seconds: float, wired: bool, kernel: bool = True) -> 
     story = stage.tell(finding, at_s, spoken_s + 0.3)
     if wired:
         late = f"off after {story.off_s:.2f} s"
-        finding.must(story.off_s <= SEEN_OFF_S + 0.1, late)
+        finding.must(story.off_s <= CUT_S, late)
     if kernel:
         gap_s = stage.gap(finding, at_s, spoken_s + 0.3)
         finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
