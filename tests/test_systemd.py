@@ -10,6 +10,7 @@ import errno
 import fnmatch
 import importlib.machinery
 import importlib.util
+import json
 import math
 import os
 import re
@@ -53,10 +54,12 @@ def need(program: str) -> str:
     return found
 
 
-def run(*command: object, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: object, timeout_s: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(word) for word in command], env={**os.environ, **environment}, text=True,
-        capture_output=True, check=False, timeout=60,
+        capture_output=True, check=False, timeout=timeout_s,
     )  # fmt: skip
 
 
@@ -288,6 +291,31 @@ def test_uninstall_leaves_config_and_state_and_purge_nothing(tmp_path: Path) -> 
     assert boot.read_text() == "dtparam=audio=on\n"
     install(tmp_path, "purge")
     assert set(tree(tmp_path)) == {"boot/firmware/config.txt", backup}
+
+
+@pytest.mark.slow
+def test_the_whole_program_in_a_root_file_system(tmp_path: Path) -> None:
+    before = {path.name for path in ROOT.iterdir()}
+    root, wheels = tmp_path / "root", tmp_path / "wheels"
+    nowhere = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
+    collected = run("sh", ROOT / "tools/install.sh", "wheels", timeout_s=600, WHEELS=str(wheels))
+    assert collected.returncode == 0, collected.stderr
+    trees = []
+    for _ in range(2):
+        done = run("sh", ROOT / "tools/install.sh", "install", timeout_s=600,
+                   DESTDIR=str(root), WHEELS=str(wheels), **nowhere)  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        trees.append({k: v for k, v in tree(root).items() if not k.endswith(".pyc")})
+    assert trees[0] == trees[1]
+    assert {path.name for path in ROOT.iterdir()} == before  # nothing of root's in there
+    assert not [name for name, (_, content) in trees[0].items() if str(root).encode() in content]
+    program = root / "opt/lipsync-edge/bin/lipsync-edge"
+    assert program.read_text().startswith("#!/opt/lipsync-edge/bin/python\n")
+    python, sample = program.with_name("python"), ROOT / "lipsync_edge/samples/hello.wav"
+    said = run(python, "-IB", "-m", "lipsync_edge", "render", sample, "--json", "-o", os.devnull)
+    assert json.loads(said.stdout)["complete"], said.stderr
+    install(root, "uninstall")
+    assert set(tree(root)) == {"etc/lipsync-edge/config.yaml"}
 
 
 @pytest.mark.parametrize(("version", "has_it"), [(252, False), (254, True), (257, True)])

@@ -77,10 +77,9 @@ install_program() {
     say "installing the program into $venv"
     copy_source "$work/source"
     pip wheel --no-deps --wheel-dir "$work" "$work/source"
-    pip install --force-reinstall --no-deps "$work"/lipsync_edge-*.whl
-    pip install "$work"/lipsync_edge-*.whl # what it needs
-    # pip notes where the wheel lay; that place is gone.
-    rm -f "$venv"/lib/python*/site-packages/lipsync_edge-*.dist-info/direct_url.json
+    # By its name: of a path pip would note where it lay, and that place goes away.
+    pip install --force-reinstall --no-deps --no-index --find-links "$work" lipsync-edge
+    pip install lipsync-edge # what it needs, for it is there itself
     install_pins
     rewrite_paths "$venv"
     rm -rf "$work"
