@@ -9,14 +9,28 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak \
-	test-tools models ablation evaluate picture face-picture clean
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak drill \
+	fuzz test-tools models ablation evaluate picture face-picture clean install uninstall purge wheels
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
 	$(BIN)/lipsync-edge run $(ARGS)
+
+# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE: see tools/install.sh.
+export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT
+install:  ## on a Raspberry Pi: the service, from power-on; config in /etc/lipsync-edge
+	PYTHON="$(PYTHON)" sh tools/install.sh install
+
+uninstall:  ## stop and remove it; config and state stay
+	PYTHON="$(PYTHON)" sh tools/install.sh uninstall
+
+purge:  ## remove config and state too
+	PYTHON="$(PYTHON)" sh tools/install.sh purge
+
+wheels:  ## collect in WHEELS=folder what `make install WHEELS=folder` needs without network
+	PYTHON="$(PYTHON)" sh tools/install.sh wheels
 
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
 	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
@@ -27,6 +41,9 @@ test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAud
 
 test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 	$(BIN)/python -m pytest -m slow $(ARGS)
+
+fuzz: $(VENV)/.test  ## 100,000 bad inputs for control socket, config and state files; some minutes
+	FUZZ=1 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
 	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
@@ -47,6 +64,10 @@ soak: $(VENV)/.test  ## ten minutes of full duplex on a real sound server; SOAK_
 	sh tools/system-packages.sh pulse
 	$(BIN)/python -m lipsync_tools.soundserver --mic $(CLIP) -- $(BIN)/lipsync-edge run \
 		--set audio.input=mic --set audio.rate_hz=48000 --for $(SOAK_S) --ui plain
+
+drill: $(VENV)/.test  ## break the head in forty ways and write docs/reliability.md; ARGS="sigkill" for one
+	sh tools/system-packages.sh pulse
+	$(BIN)/python -m lipsync_tools.drill $(or $(ARGS),--write docs/reliability.md)
 
 lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -71,7 +71,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=[*find_packages(include=["lipsync_edge*"]), "lipsync_tools", "lipsync_models"],
+    packages=[
+        *find_packages(include=["lipsync_edge*"]),
+        "lipsync_tools",
+        "lipsync_tools.drill",
+        "lipsync_models",
+    ],
     package_dir={"lipsync_tools": "tools", "lipsync_models": "models"},
     package_data={
         "lipsync_edge": ["default.yaml", "heads/*.yaml", "samples/*"],

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from lipsync_edge.audio import Stream
 from lipsync_edge.audio.resample import Resampler
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.budget import PREDICT_WORTH, Budget, make_budget
+from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.engine import Analyzer, Mover
-from lipsync_edge.errors import BoardError, ConfigError
+from lipsync_edge.errors import BoardError, ConfigError, GpioError
+from lipsync_edge.gpio import Pins
+from lipsync_edge.heat import Heat
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion, MotionSpec
@@ -23,10 +28,12 @@ from lipsync_edge.servos.gate import Gate
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.telemetry import Telemetry
 from lipsync_edge.timeline import Timeline, TimelineSpec
+from lipsync_edge.wake import Wake
 
 log = logging.getLogger(__name__)
 
 Spawn = Callable[[str, Callable[[], None]], Any]
+SERVERS = ("default", "sysdefault", "pulse", "pipewire")
 
 
 def make_model(config: Config, clock: Clock) -> Model:
@@ -41,6 +48,20 @@ def make_model(config: Config, clock: Clock) -> Model:
     from lipsync_edge.model.tflite import TfliteModel, open_bundle
 
     return TfliteModel(open_bundle(config.model.bundle), runtime=config.model.runtime)
+
+
+def safe_model() -> Model:
+    """What safe mode runs: it keeps the threads going, and neither files nor C code can fail."""
+    from lipsync_edge.model.dummy import DummyModel
+
+    return DummyModel()
+
+
+def safe_board(rig: Rig) -> Board:
+    """No board at all: in safe mode nothing touches the bus."""
+    from lipsync_edge.servos.off import NoBoard
+
+    return NoBoard(len(rig.slots))
 
 
 def make_board(config: Config, rig: Rig, clock: Clock) -> Board:
@@ -60,8 +81,10 @@ def _pca9685(config: Config, rig: Rig, clock: Clock, simulated: bool) -> Board:
     """The real driver, on the computer's bus or on a simulated one."""
     from lipsync_edge.servos.pca9685 import Pca9685Board
 
-    bus = None
-    if simulated or (config.board.driver == "auto" and not _a_board_answers(config)):
+    bus = shared_bus(config)
+    if bus is None and (
+        simulated or (config.board.driver == "auto" and not _a_board_answers(config))
+    ):
         from lipsync_edge.servos.registers import simulated_bus
 
         bus = simulated_bus(config.head.boards, faults=config.board.faults, clock=clock)
@@ -73,6 +96,15 @@ def _pca9685(config: Config, rig: Rig, clock: Clock, simulated: bool) -> Board:
         i2c=bus,
         clock=clock,
     )
+
+
+def shared_bus(config: Config) -> Any:
+    """A simulated bus in another process, where the config names one; else None."""
+    if config.board.driver != "simulator" or not config.board.bus:
+        return None
+    from lipsync_edge.servos.remote import RemoteBus
+
+    return RemoteBus(config.board.bus)
 
 
 def _a_board_answers(config: Config) -> bool:
@@ -108,13 +140,38 @@ def make_stream(
     if options.driver == "dummy":
         return null_sink()
     from lipsync_edge.audio.cards import has_output
-    from lipsync_edge.audio.portaudio import PortAudioStream
+    from lipsync_edge.audio.portaudio import PortAudioStream, Way
 
     # A device that is opened again was a real one: wait for it, do not go on without a sound.
     if options.driver == "auto" and not duplex and not rate_hz and not has_output():
         log.info("no sound device found: playing to the null sink")
         return null_sink()
-    return PortAudioStream(options, clock=clock, duplex=duplex, rate_hz=rate_hz)
+    way: Way = "duplex" if duplex else "play"
+    return PortAudioStream(options, clock=clock, way=way, rate_hz=rate_hz)
+
+
+def two_cards(config: Config) -> bool:
+    """Whether live sound comes from another card than that which plays it.
+
+    Behind a name like ``default`` may be two; whoever is called alike otherwise is one.
+    """
+    options = config.audio
+    return bool(options.input) and (options.input != options.output or options.input in SERVERS)
+
+
+def input_opener(config: Config, clock: Clock, spawn: Spawn, rate_hz: int) -> Callable[[], Stream]:
+    """Opens the card that only records, at ``rate_hz`` or, where it cannot, at another rate.
+
+    Raises AudioError; so does what is returned.
+    """
+    options = config.audio
+    if options.driver == "dummy":
+        from lipsync_edge.audio.dummy import NullMicrophone
+
+        return NullMicrophone(options, clock, rate_hz=rate_hz, spawn=spawn).open
+    from lipsync_edge.audio.portaudio import PortAudioStream
+
+    return lambda: PortAudioStream(options, clock=clock, way="record", rate_hz=rate_hz)
 
 
 @dataclass(frozen=True)
@@ -169,6 +226,40 @@ def lead_ms(config: Config) -> float:
     return config.motion.lead_ms if planned else 0.0
 
 
+def disable_outputs(config: Config) -> str:
+    """``/OE`` high and the servos' supply off where they are wired, which needs no bus; why that
+    failed, in words, or empty."""
+    pins, trouble = make_pins(config), ""
+    try:
+        pins.open()
+    except GpioError as error:
+        trouble = str(error)
+    pins.close()
+    return trouble
+
+
+def make_care(config: Config, rig: Rig, pose: Mapping[str, float] | None = None) -> Care:
+    """The care for a config's servos. ``pose``: the pulses, us by servo, that their horns are
+    believed to stand at."""
+    last_us = np.array([(pose or {}).get(name, np.nan) for name in rig.names])
+    wake = Wake(rig.neutral_us, last_us, config.motion.wake_spacing_ms / 1e3)
+    presets = [servo.options.preset for servo in config.head.servos]
+    heat = Heat(presets, rig.neutral_us, rig.min_us, rig.max_us)
+    return Care(rig.neutral_us, wake, heat, last_us)
+
+
+def make_pins(config: Config) -> Pins:
+    """The pins of a config, not yet taken. Raises ConfigError."""
+    if config.gpio.driver != "dummy":
+        return Pins(config.gpio)
+    from lipsync_edge.gpio_dummy import DummyGpio
+
+    try:
+        return Pins(config.gpio, DummyGpio(config.gpio.faults))
+    except ValueError as error:
+        raise ConfigError([f"gpio.faults: {error}"]) from error
+
+
 def make_chain(
     config: Config,
     model: Model,
@@ -178,9 +269,9 @@ def make_chain(
     rate_hz: int,
     clock: Clock,
     telemetry: Telemetry,
+    care: Care | None = None,
 ) -> Chain:
     """Timeline, analyzer, motion, gate and mover for a stream of ``rate_hz``."""
-    budget = budget_of(config, model, rate_hz)
     per_ms = rate_hz / 1e3
     timeline = Timeline(
         TimelineSpec(
@@ -190,14 +281,46 @@ def make_chain(
             ease_samples=config.motion.ease_ms * per_ms,
         )
     )
+    analyzer = Analyzer(ring, rate_hz, model, timeline, clock, telemetry)
+    return _joined(config, model, rig, board, rate_hz, telemetry, care, timeline, analyzer)
+
+
+def remake_chain(
+    chain: Chain,
+    config: Config,
+    model: Model,
+    rig: Rig,
+    board: Board,
+    rate_hz: int,
+    telemetry: Telemetry,
+    care: Care,
+) -> Chain:
+    """The same sound and poses, moved by another config: a new motion, gate and mover."""
+    return _joined(
+        config, model, rig, board, rate_hz, telemetry, care, chain.timeline, chain.analyzer
+    )
+
+
+def _joined(
+    config: Config,
+    model: Model,
+    rig: Rig,
+    board: Board,
+    rate_hz: int,
+    telemetry: Telemetry,
+    care: Care | None,
+    timeline: Timeline,
+    analyzer: Analyzer,
+) -> Chain:
+    budget = budget_of(config, model, rate_hz)
     motion = Motion(rig, rate_hz, motion_spec(config, budget), model.axes, config.head.personality)
     idle = Idle(rig.neutral_us, rig.release_on_idle, config.motion.idle_s)
     gate = Gate(rig.min_us, rig.max_us, rig.slew_us_per_s)
     return Chain(
         timeline=timeline,
-        analyzer=Analyzer(ring, rate_hz, model, timeline, clock, telemetry),
-        mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes),
+        analyzer=analyzer,
+        mover=Mover(motion, gate, idle, board, timeline, telemetry, model.axes, care),
         motion=motion,
         budget=budget,
-        lookahead_samples=round(config.audio.lookahead_ms * per_ms),
+        lookahead_samples=round(config.audio.lookahead_ms * rate_hz / 1e3),
     )

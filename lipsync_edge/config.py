@@ -22,12 +22,14 @@ from lipsync_edge.options import (
     AudioOptions,
     BoardOptions,
     BoardSpec,
+    GpioOptions,
     HeadOptions,
     LogOptions,
     ModelOptions,
     MotionOptions,
     PersonalityOptions,
     Rule,
+    ServiceOptions,
     ServoOptions,
     rules,
 )
@@ -59,6 +61,8 @@ class Config:
     motion: MotionOptions
     board: BoardOptions
     log: LogOptions
+    service: ServiceOptions
+    gpio: GpioOptions
     head: Head
     source: str = field(default=BUILT_IN, compare=False)
     warnings: tuple[str, ...] = field(default=(), compare=False)
@@ -81,6 +85,7 @@ def load(
     sections = {name: heads.make(cls, entries, (name,)) for name, cls in SECTIONS.items()}
     built = heads.build(profile, sections["board"].pwm_hz, problems)
     _check_sections(entries, sections["audio"], problems)
+    _check_pins(entries, sections["gpio"], problems)
     problems.raise_all()
     notes += heads.warnings(built, profile) + _warnings(entries, sections)
     source = str(path) if path else BUILT_IN
@@ -118,7 +123,7 @@ def _profile(
     if key in problems.invalid:
         return {}, []
     if entry.value is None:
-        base = {k[1:]: value for k, value in written.items() if k[:1] == key}
+        base = {k[1:]: value for k, value in (written | said).items() if k[:1] == key}
     else:
         folder = path.parent if path and not chosen_here else Path()
         found = heads.find(entry.value, folder, entry.place, problems)
@@ -156,6 +161,20 @@ def _check_sections(entries: Entries, audio: AudioOptions, problems: Problems) -
             ("audio", "rate_hz"),
             f"{audio.rate_hz} Hz is too low for speech; use 8000 or more, or 0 (the device's own)",
         )
+
+
+def _check_pins(entries: Entries, gpio: GpioOptions, problems: Problems) -> None:
+    """A pin does one thing, and 2 and 3 are the I2C bus (BCM2835 ARM Peripherals, table 6-31)."""
+    taken = {2: "the I2C bus", 3: "the I2C bus"}
+    for name in rules(GpioOptions):
+        pin, key = getattr(gpio, name), ("gpio", name)
+        if isinstance(pin, str):  # the driver and its faults
+            continue
+        if key in entries and pin in taken:
+            text = f"pin {pin} is already taken by {taken[pin]}; use another one"
+            problems.add(entries[key].place, key, text)
+        if pin >= 0:
+            taken.setdefault(pin, f"gpio.{name}")
 
 
 def _warnings(entries: Entries, sections: dict[str, Any]) -> list[str]:

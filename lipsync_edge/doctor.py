@@ -6,27 +6,18 @@ import importlib
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from lipsync_edge import checkup
+from lipsync_edge.checkup import Finding
 from lipsync_edge.config import Config
 from lipsync_edge.errors import LipsyncError
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. ``ok`` may be true with a remark that matters little."""
-
-    name: str
-    ok: bool
-    words: str
-    remedy: str = ""
-
-    def text(self) -> str:
-        """One line, and the remedy in the next."""
-        line = f"{'ok ' if self.ok else 'BAD'} {self.name}: {self.words}"
-        return f"{line}\n    -> {self.remedy}" if self.remedy else line
+if TYPE_CHECKING:
+    from lipsync_edge.audio.cards import Device
+    from lipsync_edge.servos.i2c import Answer
 
 
 def devices() -> dict[str, Any]:
@@ -93,21 +84,34 @@ def _gpio() -> str:
     return f"RPi.GPIO {gpio.VERSION}"
 
 
-def examine(load: Callable[[], Config]) -> list[Finding]:
-    """Look at everything that a talking head needs. ``load`` reads the config that is examined."""
+def examine(load: Callable[[], Config], root: Path = checkup.ROOT) -> list[Finding]:
+    """Look at everything that a talking head needs. ``load`` reads the config that is examined,
+    ``root``: where the system's own files are."""
     findings = [_machine(), _disk()]
     try:
         config = load()
     except LipsyncError as error:
         words = f"cannot be used.\n{error}"
-        return [*findings, Finding("config", False, words, "mend the lines named above")]
+        findings.append(Finding("config", False, words, "mend the lines named above"))
+        return [*findings, *checkup.boot_config(root), *checkup.service(root)]
     findings.append(Finding("config", True, config.source))
     for name, look in (("model", _model), ("sound", _output), ("servo board", _bus)):
         try:
             findings += look(config)
         except LipsyncError as error:
             findings.append(Finding(name, False, error.message, error.remedy))
-    return findings
+    findings += checkup.groups(config, checkup.this_user(), root)
+    findings += checkup.boot_config(root)
+    findings += checkup.loopback(config, root)
+    findings += checkup.service(root)
+    return [*findings, *checkup.control(_socket(config))]
+
+
+def _socket(config: Config) -> str:
+    """Where a running head is asked: the config's socket, else that of the system's service."""
+    from lipsync_edge.client import default_socket
+
+    return config.service.socket or default_socket()
 
 
 def _machine() -> Finding:
@@ -148,13 +152,25 @@ def _output(config: Config) -> Iterator[Finding]:
         yield Finding("sound", False, "no playback device found", remedy)
         return
     output = find(known, config.audio.output, playing=True)
-    yield Finding("sound", True, f"plays to {output.name} at {output.native_hz} Hz")
+    yield _rate("sound", "plays to", output, config.audio.rate_hz)
     if "bcm2835" in output.name:
         yield Finding("sound quality", False, "the Pi's own jack reports its delay coarsely",
                       "use a USB or I2S sound card")  # fmt: skip
     if config.audio.input:
         source = find(known, config.audio.input, playing=False)
-        yield Finding("microphone", True, f"hears {source.name} at {source.native_hz} Hz")
+        yield _rate("microphone", "hears", source, config.audio.rate_hz)
+
+
+def _rate(name: str, does: str, device: Device, rate_hz: int) -> Finding:
+    """Whether a device can be opened at the rate that the config insists on; 0: any."""
+    from lipsync_edge.audio.cards import LISTED_RATES
+
+    words = f"{does} {device.name} at {rate_hz or device.native_hz} Hz"
+    if rate_hz not in LISTED_RATES or rate_hz in device.rates_hz:
+        return Finding(name, True, words)
+    able = ", ".join(map(str, device.rates_hz)) or f"{device.native_hz}, as it says"
+    return Finding(name, False, f"{device.name} cannot do {rate_hz} Hz (it can: {able})",
+                   "set audio.rate_hz: 0, the device's own, or one of those")  # fmt: skip
 
 
 def _bus(config: Config) -> Iterator[Finding]:
@@ -167,18 +183,37 @@ def _bus(config: Config) -> Iterator[Finding]:
     if problem:
         yield Finding("servo board", False, "no bus to reach it", problem)
         return
-    answers = {answer.address: answer for answer in scan()}
-    for board in config.head.boards:
-        yield _judge(board.address, answers)
+    yield from judge(config, {answer.address: answer for answer in scan()})
 
 
-def _judge(address: int, answers: dict[int, Any]) -> Finding:
+def judge(config: Config, answers: Mapping[int, Answer]) -> Iterator[Finding]:
+    """What the answers on the bus, by address, mean for the boards of a config."""
+    from lipsync_edge.servos.i2c import ALL_CALL
+
+    found = [_judge(board.address, answers) for board in config.head.boards]
+    yield from found
+    if ALL_CALL in answers:
+        words = "0x70 answers, too: every PCA9685 does so after power-up; it is no second board"
+        yield Finding("all-call address", True, words)
+    if any(finding.ok for finding in found):
+        yield Finding("servo power", True, "cannot be seen from here: the bus works without it",
+                      "if no servo moves, measure 4.8 to 6 V at the board's screw terminal "
+                      "(V+ and GND)")  # fmt: skip
+
+
+def _judge(address: int, answers: Mapping[int, Answer]) -> Finding:
     name = f"servo board 0x{address:02x}"
     if address in answers and answers[address].is_board:
         return Finding(name, True, answers[address].note)
     others = [f"0x{a:02x}" for a, answer in answers.items() if answer.is_board]
+    if address in answers:
+        return Finding(name, False, "what answers there is no PCA9685",
+                       f"unplug it, or solder the servo board to another address"
+                       f"{' (' + ', '.join(others) + ' answers)' if others else ''}")  # fmt: skip
     if others:
         remedy = f"a board answers at {', '.join(others)}: set `boards:` to it, or mend its jumpers"
         return Finding(name, False, "does not answer", remedy)
-    remedy = "check SDA and SCL (swapped?), ground, and the board's VCC (3.3 V from the Pi)"
-    return Finding(name, False, "does not answer, nor does any other", remedy)
+    return Finding(name, False, "does not answer, nor does any other",
+                   "check SDA and SCL (swapped?) and ground\n"
+                   "check the board's VCC: 3.3 V from the Pi (V+ is for the servos alone)"
+                   )  # fmt: skip

@@ -7,6 +7,7 @@ elsewhere, so that the same parts run in real time, in a virtual one, and as fas
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,13 @@ from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.resample import Resampler, to_float
 from lipsync_edge.audio.ring import Ring
+from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock, Ticker
 from lipsync_edge.errors import ModelError
 from lipsync_edge.features import Features
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
-from lipsync_edge.motion import Motion
+from lipsync_edge.motion import Motion, Step
 from lipsync_edge.rest import Rest
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.servos import Board
@@ -38,6 +40,15 @@ class Feeder:
         """``source`` must have the stream's rate."""
         self._source, self._ring = source, ring
         self._chunk = max(1, int(self.CHUNK_S * source.rate_hz))
+
+    def await_first(self, wait: Callable[[float], bool]) -> None:
+        """Give the source half a second to come up with its first samples; a pipe may take longer.
+
+        ``wait``: for so many seconds; True: no longer.
+        """
+        for _ in range(25):
+            if self._ring.ended or self._ring.available or wait(0.02):
+                return
 
     def step(self) -> bool:
         """Read what the ring has room for; False when nothing was to do (full, or at the end)."""
@@ -137,10 +148,15 @@ class Mover:
         timeline: Timeline,
         telemetry: Telemetry,
         axes: tuple[str, ...],
+        care: Care | None = None,
     ) -> None:
+        """``care`` None: no soft start, no heat budget (a table, a test)."""
         self._motion, self._gate, self._idle, self._board = motion, gate, idle, board
         self._timeline, self._telemetry, self._axes = timeline, telemetry, axes
         self._last_s = -math.inf
+        self.shown: Mapping[str, float] | None = None
+        """The pose that is held, see :meth:`show`."""
+        self.care = care
         self.snapshot = Snapshot(0.0, {}, {}, False)
 
     def tick(self, heard_sample: float, now_s: float) -> NDArray[np.float64]:
@@ -148,17 +164,18 @@ class Mover:
 
         Returns the widths (n_servos,) in microseconds that the gate let through.
         """
-        step = self._motion.step(heard_sample, self._timeline)
+        step = self._wish(heard_sample)
         dt_s = now_s - self._last_s if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
-        sent_us = self._gate.pass_(step.widths_us, dt_s)
-        resting = self._idle.step(step.widths_us, dt_s)
-        if resting.any():
-            sent_us = self._gate.off(resting)
-        self._motion.sent(sent_us)
+        sent_us, short_us = self._let_through(step.widths_us, dt_s)
+        # What care has shrunk on purpose shall not look to the planner like a servo that lags: it
+        # would plan from there, and be shrunk again.
+        self._motion.sent(step.widths_us + short_us)
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
             self._gate.off()  # the horns are limp: nobody knows where they will be
+            if self.care:
+                self.care.lost()
         self._telemetry.ticks += 1
         self._telemetry.starved += step.starved
         self.snapshot = Snapshot(
@@ -168,6 +185,54 @@ class Mover:
             step.starved,
         )
         return sent_us
+
+    def take_over(self, other: Mover) -> None:
+        """Go on where another mover of the same servos stopped: no horn jumps, none forgets how
+        warm it is. What is shown is told to it by :meth:`show`."""
+        self._gate.take_over(other._gate)
+        self._idle.take_over(other._idle)
+        last_us = self._gate.sent_us
+        last_us = np.where(np.isnan(last_us), self._motion.neutral_us, last_us)
+        self._motion.take_over(other._motion, last_us)
+        self._last_s, self.snapshot = other._last_s, other.snapshot
+        if self.care and other.care:
+            self.care.take_over(other.care)
+
+    def show(self, pose: Mapping[str, float] | None) -> tuple[str, ...]:
+        """Hold this pose, axes by name, the others at 0; None: back to what is heard. For any
+        thread. Returns the axes that this head cannot show."""
+        self.shown = None if pose is None else dict(pose)
+        return self._motion.unmoved(pose or {})
+
+    def _wish(self, heard_sample: float) -> Step:
+        shown = self.shown
+        if self.care and self.care.resting:
+            return self._motion.step(-math.inf, self._timeline)
+        if shown is not None:
+            pose = np.array([shown.get(axis, 0.0) for axis in self._axes])
+            return Step(self._motion.show(shown), pose, False)
+        return self._motion.step(heard_sample, self._timeline)
+
+    def _let_through(
+        self, widths_us: NDArray[np.float64], dt_s: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What care, gate and idleness leave of a wish, (n_servos,) us, NaN: off; and by how much
+        the gate fell short of what care left."""
+        off = self._idle.step(widths_us, dt_s)
+        if self.care is None:
+            sent_us = self._gate.pass_(widths_us, dt_s)
+            sent_us = self._gate.off(off) if off.any() else sent_us
+            return sent_us, sent_us - widths_us
+        leave = self.care.step(widths_us, dt_s)
+        if leave.start_us is not None:
+            self._gate.begin(leave.start_us)
+        sent_us = self._gate.pass_(leave.widths_us, dt_s, leave.pace)
+        if leave.asleep is not None:
+            off = off | leave.asleep
+        if off.any():
+            sent_us = self._gate.off(off)
+        self.care.sent(sent_us, dt_s)
+        return sent_us, sent_us - leave.widths_us
 
     def park(self, clock: Clock, period_s: float) -> None:
         """Bring the servos to neutral as the gate allows, then switch the outputs off.
@@ -205,9 +270,24 @@ class Pacer:
         self._lookahead = lookahead_samples
         self._output_latency_s, self._trail_s = output_latency_s, trail_s
         self._ticker = Ticker(period_s)
+        self._next: tuple[Mover, float, float] | None = None
+
+    def swap(self, mover: Mover, period_s: float, trail_s: float) -> None:
+        """From the next tick on another mover moves the same servos. For any thread."""
+        self._next = (mover, period_s, trail_s)
+
+    def _swap(self) -> None:
+        if self._next is None:
+            return
+        (mover, period_s, self._trail_s), self._next = self._next, None
+        mover.take_over(self._mover)
+        self._mover = mover
+        if period_s != self._ticker.period_s:
+            self._ticker = Ticker(period_s)
 
     def step(self) -> None:
         """Wait for the next tick and move; a late tick moves to where the sound is by then."""
+        self._swap()
         deadline_s = self._ticker.advance(self._clock.now())
         self._clock.sleep_until(deadline_s)
         now_s = self._clock.now()

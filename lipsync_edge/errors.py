@@ -52,3 +52,7 @@ class MeasurementError(LipsyncError):
 
 class GpioError(LipsyncError):
     """A pin of the computer that cannot be used."""
+
+
+class ControlError(LipsyncError):
+    """A control socket that cannot be made, reached, or that refuses."""

@@ -73,5 +73,6 @@ BOARD_FAULTS: Mapping[str, str] = {
     "nack": "no answer for so many seconds, 0.1 where none is given; the pulses go on",
     "slow": "the next update takes so many seconds longer, 0.1 where none is given",
     "dead": "no power for so many seconds, for good where none is given",
+    "reset": "the registers go back to their power-up values: the outputs are off",
 }
 """What the servo dummy and the simulated bus can do wrong."""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from lipsync_edge.errors import GpioError
+from lipsync_edge.options import GpioOptions
 
 Failures = tuple[type[Exception], ...]
 
@@ -42,12 +43,7 @@ class EdgeListener:
 
     def __enter__(self) -> EdgeListener:
         gpio, pin = self._gpio, self._pin
-        failures: tuple[type[Exception], ...] = (
-            OSError,
-            RuntimeError,
-            ValueError,
-            *_lgpio_errors(),
-        )
+        failures = _failures()
         try:
             gpio.setmode(gpio.BCM)
             gpio.setup(pin, gpio.IN, pull_up_down=gpio.PUD_DOWN)
@@ -67,6 +63,110 @@ class EdgeListener:
 
     def _note(self, _pin: int) -> None:
         self.times_s.append(self._now())
+
+
+class Pins:
+    """A head's own pins: an LED, a button to ground, the board's ``/OE``, the servos' supply.
+
+    After ``open`` the outputs are disabled and the supply is off. ``/OE`` needs a pull-up (1 kOhm
+    to 3.3 V, since many boards pull it low by 10): while nobody drives the pin, before boot or
+    after a crash, it is high and all outputs of the board are off. A pin of -1 is not wired: what
+    is asked of it is done.
+    """
+
+    def __init__(self, options: GpioOptions, gpio: Any = None) -> None:
+        """``gpio``: a module with the API of ``RPi.GPIO``; None: the computer's own."""
+        self._options, self._gpio = options, gpio
+        self._last: dict[int, bool] = {}
+
+    @property
+    def wired(self) -> bool:
+        """Whether any pin is given at all."""
+        o = self._options
+        return max(o.status_led, o.button, o.output_enable, o.servo_power) >= 0
+
+    @property
+    def has_power(self) -> bool:
+        """Whether a pin switches the servos' supply."""
+        return self._options.servo_power >= 0
+
+    @property
+    def can_cut(self) -> bool:
+        """Whether a pin can stop the pulses without the bus."""
+        return max(self._options.output_enable, self._options.servo_power) >= 0
+
+    def open(self) -> None:
+        """Take the pins; all is off. GpioError, with the remedy, where that fails."""
+        if not self.wired:
+            return
+        gpio = self._gpio = self._gpio if self._gpio is not None else library()
+        o = self._options
+        try:
+            gpio.setwarnings(False)  # a pin that a crashed run left as an output is no news
+            gpio.setmode(gpio.BCM)
+            for pin, level in (
+                (o.output_enable, True),
+                (o.servo_power, False),
+                (o.status_led, False),
+            ):
+                if pin >= 0:
+                    gpio.setup(pin, gpio.OUT, initial=gpio.HIGH if level else gpio.LOW)
+                    self._last[pin] = level
+            if o.button >= 0:
+                gpio.setup(o.button, gpio.IN, pull_up_down=gpio.PUD_UP)
+        except _failures() as error:
+            raise GpioError(
+                f"The pins cannot be used ({error}).",
+                "Is the user in the group gpio, and does no other program hold them? "
+                "On a Raspberry Pi 5 RPi.GPIO must be rpi-lgpio.",
+            ) from error
+
+    def led(self, on: bool) -> None:
+        """GpioError where a pin fails, as of all that follow."""
+        self._set(self._options.status_led, on)
+
+    def enable_outputs(self, on: bool) -> None:
+        """Let the board's pulses out: ``/OE`` low."""
+        self._set(self._options.output_enable, not on)
+
+    def servo_power(self, on: bool) -> None:
+        """Switch the servos' supply."""
+        self._set(self._options.servo_power, on)
+
+    def pressed(self) -> bool:
+        """Whether the button is down now; False where there is none."""
+        if self._options.button < 0:
+            return False
+        try:
+            return not self._gpio.input(self._options.button)
+        except _failures() as error:
+            raise GpioError(f"GPIO {self._options.button} cannot be read ({error}).") from error
+
+    def close(self) -> None:
+        """Outputs disabled, supply and LED off, pins given back. Never raises."""
+        if not self._last and self._options.button < 0:
+            return
+        for switch in (self.enable_outputs, self.servo_power, self.led):
+            with suppress(GpioError):
+                switch(False)
+        if self._gpio is not None:
+            with suppress(*_failures()):
+                self._gpio.cleanup()
+        self._last.clear()
+
+    def _set(self, pin: int, high: bool) -> None:
+        if pin < 0 or self._last.get(pin) is high:
+            return
+        try:
+            self._gpio.output(pin, self._gpio.HIGH if high else self._gpio.LOW)
+        except _failures() as error:
+            self._last.pop(pin, None)
+            raise GpioError(f"GPIO {pin} cannot be set ({error}).") from error
+        self._last[pin] = high
+
+
+def _failures() -> Failures:
+    return (OSError, RuntimeError, ValueError, *_lgpio_errors())
 
 
 def _lgpio_errors() -> Failures:

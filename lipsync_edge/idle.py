@@ -22,6 +22,10 @@ class Idle:
         self._neutral_us, self._release, self._after_s = neutral_us, release, after_s
         self._rest_s = 0.0
 
+    def take_over(self, other: Idle) -> None:
+        """Go on where another one for the same servos is."""
+        self._rest_s = min(other._rest_s, self._after_s)
+
     def step(self, widths_us: NDArray[np.float64], dt_s: float) -> NDArray[np.bool_]:
         """Which servos (n_servos,) may be off now, given what they were told to do, (n_servos,)."""
         resting = bool((np.abs(widths_us - self._neutral_us) <= self.TOLERANCE_US).all())

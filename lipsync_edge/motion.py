@@ -16,6 +16,7 @@ more than that is starvation, and the timeline leads the mouth to rest.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,6 +102,19 @@ class Motion:
         shaped = self._personality.gained(poses)
         return Step(self._rig.widths_us(shaped[:-1]), poses[-1], starved)
 
+    def show(self, pose: Mapping[str, float]) -> Array:
+        """The widths (n_servos,) in us on the way to a pose that is held, axes by name."""
+        widths_us = self._rig.posed_us(pose)
+        return self._look.go(widths_us) if self.spec.planner == "plan" else widths_us
+
+    def unmoved(self, pose: Mapping[str, float]) -> tuple[str, ...]:
+        """The axes of a pose that no servo of this head shows."""
+        return tuple(axis for axis in pose if not self._rig.moves(axis))
+
+    def take_over(self, other: Motion, widths_us: Array) -> None:
+        """Go on where another motion of the same servos is, which stand at ``widths_us`` (n,)."""
+        self._look.take_over(other._look, widths_us)
+
     def sent(self, widths_us: Array) -> None:
         """What really went to the servos, (n_servos,) us: the next plan goes on from there."""
         self._look.planner.sent(self._look.shares(widths_us))
@@ -147,6 +161,18 @@ class _Look:
         self._servo = np.arange(len(rig.names))
         self._now = -spec.trail_s * rate_hz
         self._time_s = 0.0
+
+    def go(self, widths_us: Array) -> Array:
+        """The next step on the way to ``widths_us`` (n_servos,), to stay there."""
+        targets = np.repeat(self.shares(widths_us)[:, None], self.planner.ahead, axis=1)
+        at = self.planner.step(targets, np.ones_like(targets))
+        return np.asarray(self._rig.min_us + at * self._travel_us)
+
+    def take_over(self, other: _Look, widths_us: Array) -> None:
+        speed_us_per_s = other.planner.speed * other._travel_us / other._spec.tick_s
+        speed = speed_us_per_s * self._spec.tick_s / self._travel_us
+        self.planner.take_over(other.planner, self.shares(widths_us), speed)
+        self._time_s = other._time_s
 
     def shares(self, widths_us: Array) -> Array:
         """Pulse widths as shares of the servos' travel, 0..1."""

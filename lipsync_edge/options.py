@@ -114,6 +114,9 @@ class MotionOptions:
     idle_s: float = option(
         5.0, "rest after which servos with `on_idle: release` get no more pulses", "s", 0.5, 3600
     )
+    wake_spacing_ms: float = option(
+        40.0, "pause between two servos that wake, so that they do not start at once", "ms", 0, 2000
+    )
     margin_ms: float = option(10.0, "spare time in the latency budget", "ms", 0, 500)
     planner: str = option(
         "plan",
@@ -145,6 +148,9 @@ class BoardOptions:
         50.0, "servo pulses per second; over 60 for digital servos only", "Hz", 40, 330
     )
     retries: int = option(3, "tries per update before the mouth goes off", "", 1, 10)
+    bus: str = option(
+        "", "simulator only: socket of a bus that outlives this program, see `make drill`"
+    )
     faults: str = option(
         "", "simulator and dummy only: misbehave, e.g. `nack@2:0.2 slow@3:1 dead@5:2`"
     )
@@ -157,6 +163,46 @@ class LogOptions:
     level: str = option(
         "info", "least severity that is logged", choices=("debug", "info", "warning", "error")
     )
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """How the program lives as a service."""
+
+    state_dir: str = option(
+        "", "folder for what must outlive a restart; empty: systemd's StateDirectory, else none"
+    )
+    socket: str = option(
+        "",
+        "control socket for status, mute, pose, ...; empty: control.sock in systemd's "
+        "RuntimeDirectory, else none",
+    )
+    realtime: str = option(
+        "auto",
+        "auto takes real-time priority and locked memory where it is allowed to",
+        choices=("auto", "off"),
+    )
+    safe_mode_after: int = option(
+        3, "crashes in a row after which the servos stay off; 0: never; needs state_dir", "", 0, 20
+    )
+
+
+@dataclass(frozen=True)
+class GpioOptions:
+    """The computer's own pins (BCM numbers); -1: not wired."""
+
+    driver: str = option(
+        "auto",
+        "auto takes RPi.GPIO (rpi-lgpio) where a pin is given; dummy wires none",
+        choices=("auto", "dummy"),
+    )
+    faults: str = option(
+        "", "driver dummy only: misbehave, e.g. `press@2:0.1 fail@5`; press holds the button"
+    )
+    status_led: int = option(-1, "LED that tells the state by its blinking", "", -1, 27)
+    button: int = option(-1, "push button to ground: mute, rest, shut down", "", -1, 27)
+    output_enable: int = option(-1, "the board's /OE; low while the servos may move", "", -1, 27)
+    servo_power: int = option(-1, "switches the servos' supply on; high: on", "", -1, 27)
 
 
 @dataclass(frozen=True)
@@ -237,6 +283,8 @@ SECTIONS: dict[str, type[Any]] = {
     "motion": MotionOptions,
     "board": BoardOptions,
     "log": LogOptions,
+    "service": ServiceOptions,
+    "gpio": GpioOptions,
 }
 
 

@@ -92,6 +92,13 @@ class Planner:
         self.speed = np.clip(self.speed, -self.slew, self.slew)
         self.at = np.where(other, np.clip(at, 0.0, 1.0), self.at)
 
+    def take_over(self, other: Planner, at: ArrayLike, speed: ArrayLike) -> None:
+        """Go on at ``at`` with ``speed``, (n,), where ``other`` planned for the same servos."""
+        self.at = np.clip(np.asarray(at, dtype=np.float64), 0.0, 1.0)
+        self.speed = np.clip(np.asarray(speed, dtype=np.float64), -self.slew, self.slew)
+        if self._state.shape == other._state.shape:  # where the search begins; any place will do
+            self._state = other._state.copy()
+
     def _first(self, targets: Array, weights: Array) -> Array:
         """The first command of a plan that is good enough; the plan stays for the next tick."""
         k, state = self.ahead, self._state

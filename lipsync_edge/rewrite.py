@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,22 +40,37 @@ def rewrite(path: Path, changes: dict[Key, str], show: Callable[[str], None]) ->
         except ConfigError as error:
             lines = [line.replace(str(temporary), str(path)) for line in error.problems]
             raise ConfigError([*lines, f"{path} was not changed."]) from None
+        _flush(temporary)  # else a cut of the power may leave neither the old file nor the new one
         os.replace(temporary, path)
+        _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or a folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, with the same permissions; gone where it was not moved."""
+    """A new file in the same folder, with the same permissions; gone where it was not moved.
+
+    Its name is always the same: what a cut of the power leaves is taken away by the next one.
+    """
+    name = path.with_name(f".{path.name}.part.yaml")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".yaml", dir=path.parent)
-        os.close(handle)
+        name.unlink(missing_ok=True)
+        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         os.chmod(name, path.stat().st_mode & 0o777)
     except OSError as error:
         raise ConfigError([f"{path.parent}: nothing can be written here ({error.strerror})"]) from (
             error
         )
     try:
-        yield Path(name)
+        yield name
     finally:
         with suppress(FileNotFoundError):
-            os.unlink(name)
+            name.unlink()

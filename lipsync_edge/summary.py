@@ -61,6 +61,7 @@ class Summary:
             f"{sound['block']}: {sound['xruns']} xruns,",
             f"            {sound['underruns']} underruns, {sound['callback_errors']} callback "
             f"errors, {sound['lost']} times lost",
+            *_input_lines(sound),
             f"  analyzer  {analyzer['hops']} hops, {analyzer['gaps']} gaps, "
             f"{analyzer['refused_poses']} poses refused",
             f"            {_spread(hop)} a hop (declared: {analyzer['budget_ms']:g} ms)",
@@ -78,6 +79,46 @@ class Summary:
         return "\n".join(lines)
 
 
+def _board(board: Board) -> dict[str, Any]:
+    health = board.health()
+    return {
+        "name": board.name,
+        "writes": health.writes,
+        "nacks": health.nacks,
+        "failures": health.failures,
+        "silenced": board.silenced,
+        "message": health.message,
+    }
+
+
+def _input(telemetry: Telemetry) -> dict[str, Any] | None:
+    """The card that only records; None where there is none."""
+    if not telemetry.input_rate_hz:
+        return None
+    ppm = telemetry.input_ppm
+    return {
+        "rate_hz": telemetry.input_rate_hz,
+        "xruns": telemetry.input_xruns,
+        "lost": telemetry.lost_inputs,
+        "jumps": telemetry.input_jumps,
+        "stretch_ppm": None if math.isnan(ppm) else round(ppm, 1),
+        "delay_ms": _ms(telemetry.input_delay_s),
+    }
+
+
+def _input_lines(sound: dict[str, Any]) -> list[str]:
+    told = sound["input"]
+    if told is None:
+        return []
+    ppm = told["stretch_ppm"]
+    stretched = "not yet stretched" if ppm is None else f"stretched by {ppm:.0f} ppm"
+    return [
+        f"  input     {told['rate_hz']} Hz, {stretched}: {told['xruns']} xruns, "
+        f"{told['lost']} times lost,",
+        f"            {told['jumps']} jumps, delay {_spread(told['delay_ms'])}",
+    ]
+
+
 def _spread(ms: dict[str, float | None]) -> str:
     if ms["p50"] is None:
         return "not measured"
@@ -90,6 +131,7 @@ def summarize(
     failed: bool,
     config: Config,
     stream: Stream,
+    device: str,
     courier: BlockCourier,
     board: Board,
     model_name: str,
@@ -97,7 +139,6 @@ def summarize(
     budget: Budget,
 ) -> Summary:
     """Collect a run's figures from the parts that counted them."""
-    health = board.health()
     return Summary(
         reason=reason,
         failed=failed,
@@ -105,7 +146,7 @@ def summarize(
         head=config.head.name,
         model=model_name,
         sound={
-            "device": stream.name,
+            "device": device,
             "rate_hz": stream.rate_hz,
             "block": config.audio.frames_per_buffer,
             "blocks": courier.blocks,
@@ -113,15 +154,9 @@ def summarize(
             "underruns": courier.underruns,
             "callback_errors": telemetry.callback_errors,
             "lost": telemetry.lost_devices,
+            "input": _input(telemetry),
         },
-        board={
-            "name": board.name,
-            "writes": health.writes,
-            "nacks": health.nacks,
-            "failures": health.failures,
-            "silenced": board.silenced,
-            "message": health.message,
-        },
+        board=_board(board),
         mover={
             "rate_hz": config.motion.rate_hz,
             "ticks": telemetry.ticks,

@@ -57,12 +57,21 @@ class Supervisor:
                 step()
                 self._beats[name] = self._clock.now()
 
+        self._beats[name] = self._clock.now()  # the first round may be the one that hangs
         return self.spawn(name, rounds)
 
     def beat_ages_s(self) -> dict[str, float]:
         """Seconds since each looping thread's last heartbeat."""
         now_s = self._clock.now()
         return {name: now_s - beat_s for name, beat_s in self._beats.items()}
+
+    def forgive(self) -> None:
+        """Count all silence from now on: who asks did not run either (SIGSTOP, a debugger)."""
+        self._beats.update(dict.fromkeys(self._beats, self._clock.now()))
+
+    def native_ids(self, name: str) -> list[int]:
+        """The kernel's ids of the threads called ``name``."""
+        return [t.native_id for t in self._threads.copy() if t.name == name and t.native_id]
 
     def join(self, *names: str) -> bool:
         """Wait for the threads called ``names`` (none: all), the youngest first.

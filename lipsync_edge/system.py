@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 
 def peak_rss_mb() -> float:
@@ -62,3 +64,23 @@ def sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def restart_self() -> NoReturn:
+    """Begin anew with the same arguments, in this process: for systemd nothing has ended."""
+    with suppress(OSError, ValueError, AttributeError):  # where there is no standard error
+        sys.stdout.flush()
+        os.dup2(sys.stderr.fileno(), 2)  # see hide_library_chatter
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def power_off() -> str:
+    """Ask systemd to shut the computer down; why it refused, in words, or empty."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "poweroff"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"the computer cannot be shut down ({error})"
+    reason = done.stderr.strip().splitlines()[:1]
+    return f"the computer cannot be shut down ({''.join(reason)})" if done.returncode else ""

@@ -52,6 +52,12 @@ class Telemetry:
     ready_s: float = float("nan")  # [main] from the start of the process to sound and motion
     callback_errors: int = 0  # [main] streams that ended since their callback failed
     lost_devices: int = 0  # [main] times that the sound device went away
+    lost_inputs: int = 0  # [main] times that the card that only records went away
+    input_rate_hz: int = 0  # [main] of that card; 0: there is none
+    input_xruns: int = 0  # [input] times that it lost samples
+    input_jumps: int = 0  # [input] times that its delay had to be mended at once
+    input_ppm: float = float("nan")  # [input] by how much its sound is stretched
+    input_delay_s: Series = field(default_factory=lambda: Series(16384))  # [input] one a second
 
 
 @dataclass(frozen=True)

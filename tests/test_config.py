@@ -489,3 +489,30 @@ def test_any_word_and_number_survive_a_dump(tmp_path: Path, word: str, number: f
     assert config.load(path) == loaded
     audio = yaml.safe_load(path.read_text(encoding="utf-8"))["audio"]
     assert (audio["output"], audio["lookahead_ms"]) == (word, number)
+
+
+# Pins ---------------------------------------------------------------------------------------------
+
+
+def test_a_pin_does_one_thing(write: Write) -> None:
+    path = write("gpio: {status_led: 17, button: 17, output_enable: 2, servo_power: 28}\n")
+    said = problems(path)
+    assert [line for line in said if "gpio.button" in line and "taken by gpio.status_led" in line]
+    assert [line for line in said if "gpio.output_enable" in line and "I2C bus" in line]
+    assert [line for line in said if "gpio.servo_power" in line and "-1 to 27" in line]
+    assert len(said) == 3
+
+
+def test_pins_that_are_not_wired_do_not_clash(write: Write) -> None:
+    assert config.load(write("gpio: {button: 27}\n")).gpio.button == 27
+    assert config.load(None).gpio.servo_power == -1
+
+
+def test_a_head_can_be_made_on_the_command_line() -> None:
+    said = [("head.servos.x.mix.jawOpen", "1")]
+    with pytest.raises(ConfigError, match=r"servos\.x: channel is missing"):
+        config.load(None, said)
+    head = config.load(None, [*said, ("head.servos.x.channel", "3")]).head
+    assert [(servo.name, servo.options.channel) for servo in head.servos] == [("x", 3)]
+    with pytest.raises(ConfigError, match="a head needs a servo"):
+        config.load(None, [("head.name", "x")])

@@ -63,6 +63,19 @@ def test_a_late_source_is_silence_and_counted_until_it_ends() -> None:
     assert courier.end_sample == 26
 
 
+def test_a_held_source_waits_without_a_loss() -> None:
+    source = Ring(1000)
+    courier = BlockCourier(Ring(1000), Bell(), 0, source)
+    source.write(np.arange(1, 11).astype(np.int16))
+    source.end()
+    courier.held = True
+    assert not carry(courier, 16).any()
+    assert (courier.underruns, courier.end_sample) == (0, -1)
+    courier.held = False
+    assert carry(courier, 16).tolist() == [*range(1, 11), *[0] * 6]
+    assert courier.end_sample == 26
+
+
 def test_without_a_source_and_a_microphone_there_is_silence() -> None:
     courier = BlockCourier(Ring(100), Bell(), 0)
     assert not carry(courier, 16).any()

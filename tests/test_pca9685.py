@@ -364,6 +364,8 @@ def test_a_dip_of_power_between_two_updates_is_noticed() -> None:
     assert bench.write(1600.0)
     assert bench.silent()
     bench.wait(1.0)
+    assert not bench.write(1600.0), "the servos are to wake anew"
+    assert bench.silent()
     assert bench.write(1600.0)
     assert bench.chips[0].pulse_us(0) == pytest.approx(1600, abs=2.44)
     assert "had lost its setup" in bench.board.health().message
@@ -378,6 +380,8 @@ def test_a_reset_by_another_program_is_noticed() -> None:
     assert bench.board.write(np.full(16, 2000.0))
     assert bench.chips[0].pulse_us(15) == pytest.approx(307 * COUNT_US)  # it did not arrive
     bench.wait(1.0)
+    assert not bench.board.write(np.full(16, 2000.0))
+    assert bench.silent()
     assert bench.board.write(np.full(16, 2000.0))
     assert bench.chips[0].pulses_us() == pytest.approx([410 * COUNT_US] * 16)
 
@@ -387,6 +391,7 @@ def test_another_frequency_by_another_program_is_noticed() -> None:
     for setup in (b"\x00\x30", b"\xfe\x1e", b"\x00\x20"):
         bench.bus.writeto(0x40, setup)
     bench.wait(1.0)
+    assert not bench.write(1500.0)
     assert bench.write(1500.0)
     assert bench.registers(0, 0xFE) == b"\x79"
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from lipsync_edge.clock import MonotonicClock
+from lipsync_edge.clock import MonotonicClock, VirtualClock
 from lipsync_edge.errors import BoardError
+from lipsync_edge.realtime import thread_ids
 from lipsync_edge.supervisor import Supervisor
 
 
@@ -62,3 +63,19 @@ def test_threads_beat_and_end_in_reverse_order() -> None:
     supervisor.join()
     assert ended == ["b", "a"]
     assert set(supervisor.beat_ages_s()) == {"c"}
+
+
+def test_a_thread_that_hangs_in_its_first_round_grows_old_unless_forgiven() -> None:
+    clock, goes_on = VirtualClock(), threading.Event()
+    supervisor = Supervisor(clock)
+    supervisor.loop("mover", lambda: supervisor.stop("done") if goes_on.wait(5) else None)
+    clock.sleep_until(7.0)
+    assert supervisor.beat_ages_s() == {"mover": 7.0}
+    supervisor.forgive()
+    clock.sleep_until(8.0)
+    assert supervisor.beat_ages_s() == {"mover": 1.0}
+    (native_id,) = supervisor.native_ids("mover")
+    assert native_id in thread_ids()
+    assert supervisor.native_ids("nobody") == []
+    goes_on.set()
+    assert supervisor.join()

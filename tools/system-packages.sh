@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that are missing (as root), or prints the one line that does.
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
+#   system-packages.sh wheels PYTHON  the same where Python packages come compiled
+#   system-packages.sh service        what the robot needs beside its Python environment
 #   system-packages.sh learn          what learning needs: synthesisers
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
@@ -29,6 +31,16 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
     command -v cc >/dev/null 2>&1 || add gcc libc6-dev
     # PyAudio has no Linux wheels: it is compiled against PortAudio.
     [ -e /usr/include/portaudio.h ] || add portaudio19-dev
+    ;;
+wheels)
+    "${2:-python3}" -c 'import venv, ensurepip' 2>/dev/null || add python3 python3-venv
+    ldconfig -p 2>/dev/null | grep -q libportaudio.so.2 || add libportaudio2
+    ;;
+service)
+    # The sound card `robot` is a loopback of ALSA; aplay speaks through it.
+    command -v aplay >/dev/null 2>&1 || add alsa-utils
+    command -v udevadm >/dev/null 2>&1 || add udev
+    command -v modprobe >/dev/null 2>&1 || add kmod
     ;;
 pulse)
     command -v pulseaudio >/dev/null 2>&1 || add pulseaudio
@@ -67,7 +79,7 @@ prompts)
     done
     ;;
 *)
-    echo "usage: $0 robot PYTHON | pulse | qemu | extract | film | learn | prompts" >&2
+    echo "usage: $0 robot PYTHON | wheels PYTHON | service | pulse | qemu | extract | film | learn | prompts" >&2
     exit 2
     ;;
 esac

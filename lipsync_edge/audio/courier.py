@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from lipsync_edge.audio import Samples
 from lipsync_edge.audio.delay import DelayLine
 from lipsync_edge.audio.ring import Ring
+from lipsync_edge.audio.stamps import StampReader, Stamps
 from lipsync_edge.clock import Bell
 
 Observe = Callable[[int, float, float, bool], None]
@@ -23,40 +24,55 @@ class BlockCourier:
     """
 
     MAX_BLOCK = 8192
-    N_STAMPS = 256
+    N_STAMPS = Stamps.N
 
     def __init__(
-        self, heard: Ring, bell: Bell, lookahead_samples: int, source: Ring | None = None
+        self,
+        heard: Ring,
+        bell: Bell,
+        lookahead_samples: int,
+        source: Ring | None = None,
+        live: bool = False,
     ) -> None:
-        """``heard``: the analyzer's ring; ``source``: played where the device captures nothing."""
-        self._heard, self._bell, self._source = heard, bell, source
+        """``heard``: the analyzer's ring; ``source``: played where the device captures nothing.
+
+        ``live``: the source waits for nobody and has no end; ``source.ended`` means that nothing
+        comes for now.
+        """
+        self._heard, self._bell, self._source, self._live = heard, bell, source, live
         self._delay = DelayLine(lookahead_samples)
         self._pulled = np.zeros(self.MAX_BLOCK, np.int16)
-        self._index = array("q", bytes(8 * self.N_STAMPS))
-        self._now_s = array("d", bytes(8 * self.N_STAMPS))
-        self._dac_s = array("d", bytes(8 * self.N_STAMPS))
-        self._xrun = array("b", bytes(self.N_STAMPS))
-        self._n_told = 0
+        self.stamps = Stamps()
+        """Of every block: the index of its first sample, how far the source is behind after it."""
+        self._told = StampReader(self.stamps)
         self.at_sample = 0  # output index of the next block
         self.end_sample = -1  # index after the source's last sample; -1 until it was carried
         self.blocks = 0
         self.xruns = 0
         self.underruns = 0  # blocks for which the source was late; not counted after its end
         self.muted = False  # the speaker gets zeros; everything else goes on
+        self.held = False  # the source waits, silence is played; as while the servos wake
+        self.spoken: Ring | None = None
+        self.speaking = False  # spoken takes the place of what is captured, and the source waits
 
     def carry(
         self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
     ) -> None:
         """See :class:`lipsync_edge.audio.Courier`. Blocks of 0 to 8192 samples."""
-        self._stamp(now_s, dac_s, xrun)
-        if captured is None:
+        if self.speaking:
+            if self._live:
+                self._pull(len(out))
+            captured = self._speak(len(out))
+        elif captured is None:
             captured = self._pull(len(out))
         self._heard.write(captured)
         self._bell.ring()
         self._delay.process(captured, out)
         if self.muted:
             out.fill(0)
-        self.at_sample += len(out)
+        begin, self.at_sample = self.at_sample, self.at_sample + len(out)
+        behind = self.at_sample - self._source.read_index if self._source is not None else 0
+        self.stamps.put(begin, now_s, dac_s, xrun, behind)
         self.xruns += xrun
         self.blocks += 1
 
@@ -65,31 +81,54 @@ class BlockCourier:
 
         For one reading thread. One that stayed away for long gets the newest stamps only.
         """
-        n_stamps = self.blocks
-        begin = max(self._n_told, n_stamps - self.N_STAMPS // 2)
-        for k in range(begin, n_stamps):
-            slot = k % self.N_STAMPS
-            observe(self._index[slot], self._now_s[slot], self._dac_s[slot], bool(self._xrun[slot]))
-        self._n_told = n_stamps
+        for at_sample, now_s, dac_s, xrun, _ in self._told.new():
+            observe(at_sample, now_s, dac_s, xrun)
 
-    def _stamp(self, now_s: float, dac_s: float, xrun: bool) -> None:
-        slot = self.blocks % self.N_STAMPS
-        self._index[slot] = self.at_sample
-        self._now_s[slot] = now_s
-        self._dac_s[slot] = dac_s
-        self._xrun[slot] = xrun
+    def _speak(self, n_samples: int) -> Samples:
+        """The next samples of what is spoken, silence where it is late."""
+        pulled = self._pulled[:n_samples]
+        n_got = 0
+        if self.spoken is not None and not self.held:
+            n_got = self.spoken.read_into(pulled)[1]
+        pulled[n_got:] = 0
+        return pulled
 
     def _pull(self, n_samples: int) -> Samples:
         """The next samples of the source; silence where it is late, at its end, or is none."""
         pulled = self._pulled[:n_samples]
         n_got = 0
-        if self._source is not None:
+        if self._source is not None and not self.held:
             ended = self._source.ended  # looked at first: what is missing after it is the end
             n_got = self._source.read_into(pulled)[1]
             if n_got < n_samples:
                 if not ended:
                     self.underruns += 1
-                elif self.end_sample < 0:
+                elif self.end_sample < 0 and not self._live:
                     self.end_sample = self.at_sample + n_got
         pulled[n_got:] = 0
         return pulled
+
+
+class Intake:
+    """The courier of a card that only records: its samples go into a ring, nothing is played."""
+
+    KEPT_S = 1.0
+
+    def __init__(self, rate_hz: int, bell: Bell) -> None:
+        """``bell`` rings for every block."""
+        self.rate_hz = rate_hz
+        self.ring = Ring(int(self.KEPT_S * rate_hz))
+        self.stamps = Stamps()
+        """Of every block, its index taken after it was recorded."""
+        self.xruns = 0
+        self._bell = bell
+
+    def carry(
+        self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
+    ) -> None:
+        """See :class:`lipsync_edge.audio.Courier`; ``out`` is left alone."""
+        if captured is not None:
+            self.ring.write(captured)
+            self.stamps.put(self.ring.write_index, now_s, math.nan, xrun)
+            self.xruns += xrun
+            self._bell.ring()

@@ -7,7 +7,9 @@ drives it.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,9 +27,16 @@ AUDIO_FAULTS: Mapping[str, str] = {
     "silence": "the microphone delivers zeros for so many seconds, 1 where none is given",
     "xrun": "one block is lost",
     "drift": "from then on the card runs so many ppm fast",
+    "jitter": "from then on callbacks come up to so many seconds late",
     "end": "the device goes away",
+    "input-stall": "the microphone's card, where it is another one, stalls likewise",
+    "input-xrun": "it loses a block",
+    "input-drift": "it runs so many ppm fast",
+    "input-jitter": "its callbacks come up to so many seconds late",
+    "input-end": "it goes away for so many seconds, for good where none is given",
+    "input-rate": "it goes away and comes back with so many Hz",
 }
-"""What the null sink can do wrong."""
+"""What the null sink, and a null microphone on a card of its own, can do wrong."""
 
 ROUNDING_S = 1e-6  # times are sums of block lengths
 
@@ -55,26 +64,27 @@ class NullStream:
         spawn: Spawn | None = None,
         microphone: Callable[[int, int, int], Samples] = syllables,
         sink: Callable[[Samples], None] | None = None,
+        card: NullMicrophone | None = None,
     ) -> None:
         """``spawn`` runs a function on a thread (None: somebody pumps).
 
         ``microphone(at_sample, n_samples, rate_hz)`` is what is heard; ``sink`` gets what is
-        played, block by block. Raises AudioError for a fault that it does not know.
+        played, block by block; ``card``: whose faults these are in place of the null sink's.
+        Raises AudioError for a fault that it does not know.
         """
         self.rate_hz = rate_hz
-        self.name = "null sink"
+        self.name = "null microphone" if card else "null sink"
         self._block = options.frames_per_buffer
         self._clock, self._duplex, self._spawn = clock, duplex, spawn
         self._microphone, self._sink = microphone, sink
-        try:
-            self._faults = list(parse_faults(options.faults, AUDIO_FAULTS))
-        except ValueError as error:
-            raise AudioError(f"audio.faults: {error}") from None
+        self._card = card
+        self._faults = card.pending() if card else _faults(options, False)
         self._out = np.zeros(self._block, np.int16)
         self._courier: Courier | None = None
         self._failure = ""
         self._opened_s = self._due_s = math.nan
-        self._drift = 0.0
+        self._drift = self._jitter_s = self._late_s = 0.0
+        self._random = random.Random(0)
         self._xrun = False
         self._at_sample = 0
 
@@ -92,8 +102,10 @@ class NullStream:
         """The first block is due now."""
         self._courier = courier
         self._opened_s = self._due_s = self._clock.now()
+        if self._card:
+            self._opened_s = self._card.begun_s
         if self._spawn is not None:
-            self._spawn("null sink", self._run)
+            self._spawn(self.name, self._run)
 
     def is_active(self) -> bool:
         """True between start and stop, or the fault ``end``."""
@@ -105,14 +117,15 @@ class NullStream:
 
     def pump(self, until_s: float) -> None:
         """Call the courier for every block that is due up to ``until_s``, waiting for each."""
-        while self.is_active() and self._due_s <= until_s:
+        while self.is_active() and self._due_s + self._late_s <= until_s:
             if self._misbehave(self._due_s - self._opened_s):
-                self._clock.sleep_until(self._due_s)
+                self._clock.sleep_until(self._due_s + self._late_s)
                 self._carry()
+                self._late_s = self._random.uniform(0.0, self._jitter_s)
 
     def _run(self) -> None:
         while self.is_active():
-            self.pump(self._due_s)
+            self.pump(self._due_s + self._late_s)
 
     def _carry(self) -> None:
         courier, now_s = self._courier, self._clock.now()
@@ -147,8 +160,10 @@ class NullStream:
         return not due
 
     def _do(self, fault: Fault) -> None:
-        if fault.kind == "end":
-            self._failure = "the null sink went away, as it was told to"
+        if fault.kind in ("end", "rate"):
+            self._failure = f"the {self.name} went away, as it was told to"
+        elif fault.kind == "jitter":
+            self._jitter_s = fault.argument or 0.0
         elif fault.kind == "drift":
             self._drift = (fault.argument or 0.0) * 1e-6
         else:
@@ -156,3 +171,57 @@ class NullStream:
             stall_s = 0.5 if fault.argument is None else fault.argument
             self._due_s += block_s if fault.kind == "xrun" else stall_s
             self._xrun = True
+
+
+class NullMicrophone:
+    """A card that only records, with a clock, a rate and faults of its own: the kinds ``input-*``,
+    in seconds since it was first opened, and ``silence``."""
+
+    def __init__(
+        self,
+        options: AudioOptions,
+        clock: Clock,
+        *,
+        rate_hz: int = 48_000,
+        spawn: Spawn | None = None,
+        microphone: Callable[[int, int, int], Samples] = syllables,
+    ) -> None:
+        """As :class:`NullStream`."""
+        self._options, self._clock, self._rate_hz = options, clock, rate_hz
+        self._spawn, self._microphone = spawn, microphone
+        self._faults = _faults(options, True)
+        self.begun_s = math.nan
+
+    def open(self) -> NullStream:
+        """A stream, as long as it is there. Raises AudioError."""
+        if math.isnan(self.begun_s):
+            self.begun_s = self._clock.now()
+        elapsed_s, rate_hz = self._elapsed_s, self._rate_hz
+        for fault in self._faults:
+            if fault.kind == "end" and fault.active(elapsed_s):
+                raise AudioError("the null microphone is away, as it was told to be.")
+            if fault.kind == "rate" and fault.start_s <= elapsed_s:
+                rate_hz = int(fault.argument or rate_hz)
+        return NullStream(
+            self._options, self._clock, rate_hz=rate_hz, duplex=True, spawn=self._spawn,
+            microphone=self._microphone, card=self,
+        )  # fmt: skip
+
+    def pending(self) -> list[Fault]:
+        """What is still to come, and what lasts."""
+        lasting = ("drift", "jitter", "silence")
+        return [f for f in self._faults if f.kind in lasting or f.start_s > self._elapsed_s]
+
+    @property
+    def _elapsed_s(self) -> float:
+        return self._clock.now() - self.begun_s + ROUNDING_S
+
+
+def _faults(options: AudioOptions, of_microphone: bool) -> list[Fault]:
+    """The faults of one of two cards; silence is of the one that records. Raises AudioError."""
+    try:
+        told = parse_faults(options.faults, AUDIO_FAULTS)
+    except ValueError as error:
+        raise AudioError(f"audio.faults: {error}") from None
+    kept = [f for f in told if f.kind.startswith("input-") == of_microphone or f.kind == "silence"]
+    return [replace(fault, kind=fault.kind.removeprefix("input-")) for fault in kept]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from lipsync_edge.clock import Clock
 from lipsync_edge.errors import AudioError
 from lipsync_edge.options import AudioOptions
 
+Way = Literal["play", "record", "duplex"]
 USUAL_RATES = (48_000, 44_100, 16_000)
 PA_DEVICE_UNAVAILABLE = -9985
 
@@ -57,11 +58,18 @@ class PortAudioStream:
     MAX_BLOCK = 8192
 
     def __init__(
-        self, options: AudioOptions, *, clock: Clock, duplex: bool = False, rate_hz: int = 0
+        self,
+        options: AudioOptions,
+        *,
+        clock: Clock,
+        way: Way = "play",
+        rate_hz: int = 0,
     ) -> None:
-        """Open, do not start. ``duplex``: record from ``options.input`` as well.
+        """Open, do not start. ``way``: play to ``options.output``, record from ``options.input``,
+        or both at once as one stream, which two cards cannot do for long.
 
-        Rate: ``rate_hz``, else ``options.rate_hz``, else the device's own. Raises AudioError.
+        Rate: ``rate_hz``, else ``options.rate_hz``, else the device's own; a stream that only
+        records takes any rate where its device refuses that. Raises AudioError.
         """
         self._clock = clock
         self._library = pa = library()
@@ -78,11 +86,18 @@ class PortAudioStream:
         self._host = initialize()
         try:
             devices = scan(self._host)
-            output = find(devices, options.output, playing=True)
-            source = find(devices, options.input or "default", playing=False) if duplex else None
-            self.name = f"{source.name} > {output.name}" if source else output.name
+            output = source = None
+            if way != "record":
+                output = find(devices, options.output, playing=True)
+            if way != "play":
+                source = find(devices, options.input or "default", playing=False)
+            used = [device for device in (source, output) if device]
+            self.name = " > ".join(device.name for device in used)
+            self._records_only = output is None
             rate_hz = rate_hz or options.rate_hz
-            rates_hz = [rate_hz] if rate_hz else [output.native_hz, *USUAL_RATES]
+            rates_hz = [rate_hz] if rate_hz else []
+            if not rate_hz or self._records_only:
+                rates_hz += [used[-1].native_hz, *USUAL_RATES]
             self._open(output, source, list(dict.fromkeys(rates_hz)), options.frames_per_buffer)
         except AudioError:
             self.stop()
@@ -135,10 +150,13 @@ class PortAudioStream:
         if not active:
             return f"{self.name} stopped"
         if self._clock.now() - self._called_s > self.SILENT_S:
-            return f"{self.name} asked for no sound for {self.SILENT_S:.0f} s"
+            verb = "gave" if self._records_only else "asked for"
+            return f"{self.name} {verb} no sound for {self.SILENT_S:.0f} s"
         return ""
 
-    def _open(self, output: Device, source: Device | None, rates_hz: list[int], block: int) -> None:
+    def _open(
+        self, output: Device | None, source: Device | None, rates_hz: list[int], block: int
+    ) -> None:
         failed = ""
         for rate_hz in rates_hz:
             for n_channels in _channel_counts(output, source):
@@ -150,7 +168,8 @@ class PortAudioStream:
                     if error.errno == PA_DEVICE_UNAVAILABLE:
                         raise AudioError(
                             f"{self.name} is used by another program.",
-                            "Stop that program, or choose another device in audio.output.",
+                            "Stop that program, or choose another device in "
+                            + ("audio.input." if output is None else "audio.output."),
                         ) from error
         raise AudioError(
             f"{self.name} cannot be opened at {' or '.join(map(str, rates_hz))} Hz ({failed}).",
@@ -158,9 +177,16 @@ class PortAudioStream:
         )
 
     def _open_as(
-        self, output: Device, source: Device | None, rate_hz: int, block: int, n_channels: int
+        self,
+        output: Device | None,
+        source: Device | None,
+        rate_hz: int,
+        block: int,
+        n_channels: int,
     ) -> None:
-        wanted: dict[str, Any] = {"output": True, "output_device_index": output.index}
+        wanted: dict[str, Any] = {}
+        if output is not None:
+            wanted |= {"output": True, "output_device_index": output.index}
         if source is not None:
             wanted |= {"input": True, "input_device_index": source.index}
         with quiet():
@@ -183,7 +209,7 @@ class PortAudioStream:
 
     def _callback(
         self, recorded: bytes | None, n_samples: int, time_info: dict[str, float], status: int
-    ) -> tuple[bytes, int]:
+    ) -> tuple[bytes | None, int]:
         """On PortAudio's thread."""
         with self._catcher:
             return self._carry(recorded, n_samples, time_info, status), self._library.paContinue
@@ -191,7 +217,7 @@ class PortAudioStream:
 
     def _carry(
         self, recorded: bytes | None, n_samples: int, time_info: dict[str, float], status: int
-    ) -> bytes:
+    ) -> bytes | None:
         now_s = self._called_s = self._clock.now()
         if n_samples > len(self._out):  # more than we asked for: once, then never again
             self._resize(n_samples)
@@ -204,6 +230,8 @@ class PortAudioStream:
         else:
             xrun = bool(status & self._lost)
             courier.carry(self._mono(recorded, n_samples), out, now_s, dac_s, xrun)
+        if self._records_only:
+            return None
         return out.tobytes() if self._n_channels == 1 else out.repeat(self._n_channels).tobytes()
 
     def _mono(self, recorded: bytes | None, n_samples: int) -> Samples | None:
@@ -217,7 +245,8 @@ class PortAudioStream:
         return self._mixed[:n_samples]
 
 
-def _channel_counts(output: Device, source: Device | None) -> list[int]:
+def _channel_counts(output: Device | None, source: Device | None) -> list[int]:
     """What to try, mono first."""
-    most = min(output.n_outputs, source.n_inputs) if source else output.n_outputs
+    known = [output.n_outputs] if output else []
+    most = min([*known, source.n_inputs] if source else known)
     return sorted({1, min(2, most), most})

@@ -29,6 +29,16 @@ class Ring:
         return min(self._written - self._read, self.capacity)
 
     @property
+    def write_index(self) -> int:
+        """Index of the sample that is written next."""
+        return self._written
+
+    @property
+    def read_index(self) -> int:
+        """Index of the sample that is read next, where it is not overwritten before."""
+        return self._read
+
+    @property
     def free(self) -> int:
         """Samples that can be written before unread ones are overwritten."""
         return self.capacity - self.available

@@ -34,16 +34,20 @@ class WavSource(PcmSource):
     length, None where only the end will tell (a pipe by name).
     """
 
-    def __init__(self, path: str | Path) -> None:
-        """Raises AudioError with a sentence and a remedy where it cannot be played."""
-        name = str(path)
-        with _plain_errors(name):
+    def __init__(
+        self, path: str | Path | int, name: str = "", *, looks_through: bool = True
+    ) -> None:
+        """``path``: or an open file's number, which then belongs to this; ``name``: what to call
+        it; ``looks_through``: refuse floats that are no numbers, else they become silence.
+        Raises AudioError with a sentence and a remedy where it cannot be played."""
+        name = name or str(path)
+        with plain_errors(name):
             file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
         try:
-            with _plain_errors(name):
+            with plain_errors(name):
                 header = read_header(file, name)
                 n_bytes, warnings = _length(header, os.fstat(file.fileno()), name)
-                if header.encoding.is_float and file.seekable():
+                if looks_through and header.encoding.is_float and file.seekable():
                     _refuse_what_is_no_number(cast(BinaryIO, file), header, name)
             if n_bytes == 0:
                 raise AudioError(
@@ -143,7 +147,7 @@ def _refuse_what_is_no_number(file: BinaryIO, header: Header, name: str) -> None
 
 
 @contextmanager
-def _plain_errors(name: str) -> Iterator[None]:
+def plain_errors(name: str) -> Iterator[None]:
     """The operating system's refusals in plain words."""
     try:
         yield

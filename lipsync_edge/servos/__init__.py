@@ -45,7 +45,8 @@ class Board(Protocol):
     def write(self, widths_us: NDArray[np.float64]) -> bool:
         """Set all pulse widths, (n_servos,) microseconds; NaN switches that output off.
 
-        False: the bus failed and the mouth is off for now; recovery is tried on later calls.
+        False: the bus failed, or a board had lost its setup and got it anew, and the mouth is off
+        for now; recovery is tried on later calls.
         """
 
     def sent_us(self) -> NDArray[np.float64]:

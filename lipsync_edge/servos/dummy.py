@@ -35,6 +35,7 @@ class DummyBoard:
         self.record: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=RECORD_LENGTH)
         self._faults = parse_faults(faults, BOARD_FAULTS)
         self._slow = [fault for fault in self._faults if fault.kind == "slow"]
+        self._resets = [fault for fault in self._faults if fault.kind == "reset"]
         self._clock = clock or MonotonicClock()
         self._sent_us = np.full(n_servos, np.nan)
         self._opened_s = 0.0
@@ -84,6 +85,9 @@ class DummyBoard:
 
     def _trouble(self) -> str:
         elapsed_s = self._elapsed_s()
+        if self._resets and elapsed_s >= self._resets[0].start_s:
+            self._resets.pop(0)
+            return "the dummy board forgot its setup, as its faults say"
         for fault in self._faults:
             if fault.kind == "dead" and fault.active(elapsed_s):
                 return "the dummy board plays dead, as its faults say"

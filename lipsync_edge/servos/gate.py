@@ -34,9 +34,16 @@ class Gate:
         self.refused = 0
         """How many single commands were no number at all (NaN, infinite) and were not sent."""
 
-    def pass_(self, widths_us: ArrayLike, dt_s: float) -> Widths:
+    def begin(self, start_us: ArrayLike) -> None:
+        """Where the horns of servos that are off are believed to stand, (n,) us, cut to the limits:
+        their next command starts there. NaN: unknown. Servos that are on are left as they are.
+        """
+        start_us = np.minimum(np.maximum(start_us, self._min_us), self._max_us)
+        self._sent_us = np.where(np.isnan(self._sent_us), start_us, self._sent_us)
+
+    def pass_(self, widths_us: ArrayLike, dt_s: float, pace: ArrayLike = 1.0) -> Widths:
         """Let ``widths_us`` (n,) through, ``dt_s`` seconds after the last call; returns what may
-        be sent, (n,).
+        be sent, (n,). ``pace``: the share of the slew rate that may be used, one or (n,), 0..1.
 
         Commands are clamped to the limits and to the slew rate, counted from what was sent last;
         ``dt_s`` counts as 0 when negative or NaN and as at most ``MAX_DT_S``. A command that is
@@ -50,7 +57,19 @@ class Gate:
         self.refused += int(wanted.size - np.count_nonzero(finite))
         wanted = np.where(finite, wanted, self._sent_us)
         wanted = np.minimum(np.maximum(wanted, self._min_us), self._max_us)
-        self._sent_us = self._slewed(wanted, dt_s)
+        self._sent_us = self._slewed(wanted, dt_s, pace)
+        return self._sent_us.copy()
+
+    def take_over(self, other: Gate) -> None:
+        """Go on from what another gate for the same servos let through last.
+
+        A place outside of these limits is left at the slew rate: a jump would not be safer.
+        """
+        self._sent_us = other.sent_us
+
+    @property
+    def sent_us(self) -> Widths:
+        """What was let through last, (n,) us, NaN: off."""
         return self._sent_us.copy()
 
     def off(self, which: NDArray[np.bool_] | None = None) -> Widths:
@@ -60,10 +79,11 @@ class Gate:
         self._sent_us = np.where(True if which is None else which, np.nan, self._sent_us)
         return self._sent_us.copy()
 
-    def _slewed(self, wanted_us: Widths, dt_s: float) -> Widths:
+    def _slewed(self, wanted_us: Widths, dt_s: float, pace: ArrayLike) -> Widths:
         known = ~np.isnan(self._sent_us)
         dt_s = 0.0 if math.isnan(dt_s) else min(max(dt_s, 0.0), MAX_DT_S)
-        reach_us = np.where(known, self._slew_us_per_s * dt_s, np.inf)
+        slew_us_per_s = self._slew_us_per_s * np.clip(np.nan_to_num(pace), 0.0, 1.0)
+        reach_us = np.where(known, slew_us_per_s * dt_s, np.inf)
         last_us = np.where(known, self._sent_us, wanted_us)
         slewed: Widths = np.minimum(np.maximum(wanted_us, last_us - reach_us), last_us + reach_us)
         return slewed

@@ -17,6 +17,7 @@ from lipsync_edge.clock import Clock, MonotonicClock
 from lipsync_edge.errors import BoardError
 from lipsync_edge.servos import BoardHealth, BoardSpec, Slot
 from lipsync_edge.servos.driver import OFF, Counts, Driver
+from lipsync_edge.servos.guardian import Guardian
 from lipsync_edge.servos.i2c import (
     ADDRESSES,
     ALL_CALL,
@@ -65,6 +66,7 @@ class Pca9685Board:
         _check_places(boards, slots)
         at = ", ".join(f"0x{board.address:02x}" for board in boards)
         self.name = f"PCA9685 at {at}" + (f" ({getattr(i2c, 'name', 'given bus')})" if i2c else "")
+        self._addresses = [board.address for board in boards]
         self._chips = [Driver(board, pwm_hz) for board in boards]
         self._board = np.array([slot.board for slot in slots], dtype=np.intp)
         self._channel = np.array([slot.channel for slot in slots], dtype=np.intp)
@@ -75,6 +77,7 @@ class Pca9685Board:
         self._silent = np.full((len(boards), 16), OFF, dtype=np.int64)
         self._sent = self._silent
         self._open = self._lost = self._closing = False
+        self._guardian: Guardian | None = None
         self.silenced = True
         """False while an output may be on: nobody could switch it off yet."""
         self._check_at_s = self._retry_at_s = 0.0
@@ -93,6 +96,7 @@ class Pca9685Board:
                 raise BoardError(f"{error.message} {found}", error.remedy) from error
             self._open, self._lost, self._sent = True, False, self._silent
             self._check_at_s = self._clock.now() + CHECK_S
+            self._guardian = Guardian(self._bus, self._addresses)
 
     def write(self, widths_us: NDArray[np.float64]) -> bool:
         counts = self._to_counts(widths_us)
@@ -102,7 +106,8 @@ class Pca9685Board:
             if self._lost and self._clock.now() < self._retry_at_s:
                 return False
             try:
-                self._look_after()
+                if not self._look_after():
+                    return False
                 self.silenced = False
                 for chip, wanted in zip(self._chips, counts, strict=True):
                     self._writes += self._tried(chip, chip.burst, wanted)
@@ -137,6 +142,8 @@ class Pca9685Board:
             self._open = True  # until it is silent: a second try, at exit, is worth it
             self.detach()
         self._open = False
+        if self.silenced and self._guardian:  # else it has another try, when we are gone
+            self._guardian.dismiss()
         if self._lock.acquire(blocking=False):  # not while a thread hangs in the bus
             self._release()
             self._lock.release()
@@ -154,9 +161,13 @@ class Pca9685Board:
         table[self._board, self._channel] = np.where(is_pulse, np.minimum(counts, 4095), OFF)
         return table
 
-    def _look_after(self) -> None:
-        """Set the boards up again after a loss, or when one of them has forgotten its setup."""
-        now_s = self._clock.now()
+    def _look_after(self) -> bool:
+        """Set the boards up again after a loss, or when one of them has forgotten its setup.
+
+        False: it had, and all outputs are off, those of the other boards too. The caller shall wake
+        its servos anew, since for up to ``CHECK_S`` nobody held their horns.
+        """
+        now_s, whole = self._clock.now(), True
         if self._lost:
             for chip in self._chips:
                 self._tried(chip, chip.start, self._bus)
@@ -170,9 +181,13 @@ class Pca9685Board:
                         "reset it) and was set up again."
                     )
                     self._tried(chip, chip.start, self._bus)
+                    whole = False
         else:
-            return
+            return True
         self._check_at_s = now_s + CHECK_S
+        if not whole:
+            self._silence(self._retries)
+        return whole
 
     def _tried(self, chip: Driver, action: Callable[..., T], *given: object) -> T:
         """Do it, again on a bus error; BoardError when the tries are used up."""

@@ -158,6 +158,12 @@ class Bus:
         for chip in self._chosen(address):
             chip.power_on()
 
+    def reset(self, address: int | None = None) -> None:
+        """A dip of the power, too short to miss an acknowledge: registers as at power-up."""
+        for chip in self._chosen(address):
+            if chip.powered:
+                chip.power_on()
+
     # ---- inside
 
     def _chosen(self, address: int | None) -> list[Chip]:
@@ -179,6 +185,8 @@ class Bus:
             return [(start_s, lambda: self._nack_up_to(start_s + argument))]
         if fault.kind == "slow":
             return [(start_s, lambda: self.stall(argument))]
+        if fault.kind == "reset":
+            return [(start_s, self.reset)]
         revival = [] if fault.argument is None else [(start_s + argument, self.revive)]
         return [(start_s, self.kill), *revival]
 

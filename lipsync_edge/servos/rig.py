@@ -13,6 +13,7 @@ A servo rests at ``neutral_us``. Its *drive* is the weighted sum of its axes, -1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,7 @@ class Rig:
         self.dead_band_us = np.array([PRESETS[o.preset].dead_band_us for o in options])
         self.release_on_idle = np.array([o.on_idle == "release" for o in options])
         self.matrix = np.array([_weights(servo, axes) for servo in head.servos])
+        self._mixes = tuple(servo.mix for servo in head.servos)
         self._used = self.matrix != 0
         self.driven: NDArray[np.bool_] = self._used.any(axis=1)
         ends = np.array([_travel_us(servo) for servo in head.servos])
@@ -84,6 +86,15 @@ class Rig:
             return self._driven(poses @ self.matrix.T)
         bad = ~finite @ self._used.T
         return self._driven(np.where(bad, 0.0, np.where(finite, poses, 0.0) @ self.matrix.T))
+
+    def posed_us(self, pose: Mapping[str, float]) -> NDArray[np.float64]:
+        """Pulse widths (n_servos,) in us of a pose, axes by name; the model need not know them."""
+        drive = [sum(mix.get(axis, 0.0) * v for axis, v in pose.items()) for mix in self._mixes]
+        return self._driven(np.nan_to_num(np.array(drive, dtype=np.float64)))
+
+    def moves(self, axis: str) -> bool:
+        """Whether any servo shows this axis of the face."""
+        return any(mix.get(axis) for mix in self._mixes)
 
     def _driven(self, drive: NDArray[np.float64]) -> NDArray[np.float64]:
         drive = np.clip(drive, -1.0, 1.0)

@@ -71,8 +71,8 @@ def test_a_card_that_is_unplugged_and_comes_back(server: SoundServer) -> None:
     server.start()
     code, summary, err = program.end(40)
     assert code == 0, err
-    assert "sound device lost" in err
-    assert "sound device is back" in err
+    assert "sound device: lost" in err
+    assert "sound device: well again" in err
     assert summary["sound"]["lost"] >= 1
     assert summary["sound"]["device"] == "default", "the card itself, not a stand-in"
     assert summary["reason"] == "the end of the sound"

@@ -12,7 +12,7 @@ from waiting import wait_until
 from lipsync_edge.audio import Samples
 from lipsync_edge.audio.cards import has_output, list_devices
 from lipsync_edge.audio.courier import BlockCourier
-from lipsync_edge.audio.portaudio import PortAudioStream
+from lipsync_edge.audio.portaudio import PortAudioStream, Way
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.audio.wav import WavSource
 from lipsync_edge.clock import Bell, MonotonicClock
@@ -35,7 +35,8 @@ def noise(n_samples: int, seed: int = 0) -> Samples:
 
 def opened(output: str = "speaker", source: str = "", **options) -> PortAudioStream:
     audio = AudioOptions(output=output, input=source, **{"rate_hz": RATE_HZ, **options})
-    return PortAudioStream(audio, clock=MonotonicClock(), duplex=bool(source))
+    way: Way = "duplex" if source else "play"
+    return PortAudioStream(audio, clock=MonotonicClock(), way=way)
 
 
 def find_exact(piece: Samples, sound: Samples) -> list[int]:

@@ -1,0 +1,176 @@
+"""Asks a running head over its control socket. For programs: ``Client``; see docs/control.md.
+
+from lipsync_edge.client import Client
+
+with Client() as head:
+    head.mute()
+    print(head.status()["line"])
+"""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from lipsync_edge.errors import ControlError
+from lipsync_edge.protocol import VERSION
+
+SYSTEM_SOCKET = "/run/lipsync-edge/control.sock"
+
+
+def default_socket(environment: Mapping[str, str] = os.environ) -> str:
+    """$LIPSYNC_SOCKET, else where the system's service has it."""
+    return environment.get("LIPSYNC_SOCKET") or SYSTEM_SOCKET
+
+
+class Client:
+    """A connection to one head. Every method raises ControlError with a sentence and a remedy."""
+
+    def __init__(self, path: str = "", timeout_s: float = 10.0) -> None:
+        """``path``: the socket, see :func:`default_socket`; ``timeout_s``: for each answer."""
+        self._path = path or default_socket()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.connect(self._path)
+        except OSError as error:
+            self._socket.close()
+            raise _unreachable(self._path, error) from error
+        self._lines = self._socket.makefile("rb")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._lines.close()
+        self._socket.close()
+
+    def status(self) -> dict[str, Any]:
+        """How the head is."""
+        return dict(self.ask("status")["status"])
+
+    def watch(self, hz: float = 10.0) -> Iterator[dict[str, Any]]:
+        """How the head is, ``hz`` times a second (0.2 to 30), until the connection ends."""
+        self.ask("watch", hz=hz)
+        while True:
+            yield dict(self._read()["watch"])
+
+    def mute(self, on: bool = True) -> None:
+        """Silence the speaker; the mouth goes on."""
+        self.ask("mute" if on else "unmute")
+
+    def rest(self, on: bool = True) -> None:
+        """Lead all servos to neutral, then switch them off; the sound goes on."""
+        self.ask("rest" if on else "wake")
+
+    def pose(self, axes: Mapping[str, float] | str, hold_s: float | None = None) -> list[str]:
+        """Hold a pose for 10 s or ``hold_s``: its name, or axes of the face by name, 0..1.
+
+        Returns the axes that no servo of this head shows.
+        """
+        told: dict[str, Any] = {"name": axes} if isinstance(axes, str) else {"axes": dict(axes)}
+        if hold_s is not None:
+            told["hold_s"] = hold_s
+        return list(self.ask("pose", **told)["unmoved"])
+
+    def neutral(self, hold_s: float | None = None) -> None:
+        """End a pose: the face at rest, for 10 s or ``hold_s``; then it follows the sound."""
+        told: dict[str, Any] = {} if hold_s is None else {"hold_s": hold_s}
+        self.ask("neutral", **told)
+
+    def follow(self) -> None:
+        """Follow the sound again."""
+        self.ask("follow")
+
+    def reload(self) -> dict[str, Any]:
+        """Read the config anew; returns what changed. The old one stays where it is refused."""
+        return self.ask("reload")
+
+    def restart(self) -> None:
+        """End in order and begin anew."""
+        self.ask("restart")
+
+    def stop(self) -> None:
+        """End in order."""
+        self.ask("stop")
+
+    def say(self, sound: BinaryIO) -> dict[str, Any]:
+        """Speak an open WAV file after what is spoken already; it stays open here."""
+        return self.ask("say-file", fd=sound.fileno())
+
+    def hush(self) -> None:
+        """Forget the files that wait, and end the one that is spoken."""
+        self.ask("hush")
+
+    def ask(self, command: str, fd: int = -1, **arguments: Any) -> dict[str, Any]:
+        """One request and its answer; ``fd``: an open file that goes along."""
+        line = json.dumps({"v": VERSION, "cmd": command, **arguments}).encode() + b"\n"
+        try:
+            if fd >= 0:
+                socket.send_fds(self._socket, [line], [fd])
+            else:
+                self._socket.sendall(line)
+        except OSError as error:
+            raise ControlError("The head went away.", "Look at: lipsync-edge doctor") from error
+        answer = self._read()
+        while "watch" in answer:
+            answer = self._read()
+        if not answer.get("ok"):
+            told = answer.get("error", {})
+            raise ControlError(str(told.get("message", "refused")), str(told.get("remedy", "")))
+        return answer
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline()
+        except TimeoutError as error:
+            raise ControlError(
+                "The head does not answer.", "Look at: lipsync-edge doctor"
+            ) from error
+        except OSError as error:
+            raise ControlError("The head went away.") from error
+        if not line:
+            raise ControlError("The head went away.", "Look at: lipsync-edge doctor")
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise ControlError(
+                f"What answers at {self._path} is no head.", "Name the right one with --socket."
+            )
+        return answer
+
+
+def _group(path: str) -> str:
+    """The name of a file's group; the service's own where that cannot be seen."""
+    try:
+        return grp.getgrgid(os.stat(path).st_gid).gr_name
+    except (OSError, KeyError):
+        return "lipsync"
+
+
+def _unreachable(path: str, error: OSError) -> ControlError:
+    if isinstance(error, PermissionError):
+        return ControlError(
+            f"{path} is for the group {_group(path)}, in which this user is not.",
+            f"Join it: sudo usermod -aG {_group(path)} $USER, then log out and in again.",
+        )
+    return ControlError(
+        f"No head answers at {path} ({error.strerror or error}).",
+        "Start it: sudo systemctl start lipsync-edge; or name its socket with --socket.",
+    )

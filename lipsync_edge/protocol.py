@@ -1,0 +1,68 @@
+"""The words of the control socket: versioned JSON lines. docs/control.md describes them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+VERSION = 1
+LONGEST_LINE = 65_536
+"""Bytes; a config is read from its file, a sound comes as an open file, so lines stay short."""
+
+
+def error_reply(code: str, message: str, remedy: str = "") -> dict[str, Any]:
+    """An answer that says no: a word for programs, a sentence, what to do about it."""
+    return {"ok": False, "error": {"code": code, "message": message, "remedy": remedy}}
+
+
+class Refused(Exception):
+    """A line that is no request: what is answered."""
+
+    def __init__(self, code: str, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.reply = error_reply(code, message, remedy)
+
+
+def parse(line: bytes) -> dict[str, Any]:
+    """A request of a line. Raises the refusal where it is none. Pure."""
+    if len(line) > LONGEST_LINE:
+        raise Refused("too-long", f"A line holds at most {LONGEST_LINE} bytes.")
+    try:
+        told = json.loads(line.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        example = '{"v":1,"cmd":"status"}'
+        raise Refused("syntax", "That is no line of JSON.", f"Like this: {example}") from None
+    if not isinstance(told, dict) or not isinstance(told.get("cmd"), str):
+        raise Refused("syntax", "A request is an object with a command, cmd.")
+    if told.get("v") != VERSION or isinstance(told["v"], bool):
+        raise Refused("version", f"This head speaks version {VERSION} of the protocol.")
+    if not isinstance(told.get("id"), str | int | type(None)) or len(str(told.get("id"))) > 100:
+        raise Refused("value", "An id is a short word or a number.")
+    return told
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest known word as a question, else the list of them."""
+    near = difflib.get_close_matches(word[:40].lower(), known, 1)
+    return f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number")
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number, no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def echo(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a request stands in its answer, too."""
+    return {"id": told["id"]} if told.get("id") is not None else {}
+
+
+def as_line(reply: Mapping[str, Any]) -> bytes:
+    """JSON with a line break."""
+    return json.dumps(reply, separators=(",", ":"), default=str).encode() + b"\n"

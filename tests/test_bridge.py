@@ -1,0 +1,119 @@
+"""Two cards whose crystals differ: a tone recorded by one and played by the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from two_cards import WINDOW, Card, TwoCards, tone
+
+CLICK_LSB = 4.0
+"""Rounding leaves up to 2 (half an LSB, weighted 1, 2, 1), the recording's own rounding up to 1, a
+tone that is 300 ppm off 12000 x 0.13^2 x 2 x 300e-6 = 0.1. A click leaves its own height."""
+SETTLED_S = 90
+
+
+def ran(mic: Card, speaker: Card, seconds: float, late_s: float = 0.002, sound=tone) -> TwoCards:
+    cards = TwoCards(mic, speaker, late_s, sound)
+    cards.run(seconds)
+    return cards
+
+
+def must_be_clean(cards: TwoCards, from_s: int = 2) -> None:
+    """No click in any sample, nothing but the tone in any spectrum; what is lost is counted."""
+    assert max(cards.ear.click[from_s:]) <= CLICK_LSB
+    assert max(cards.ear.purity_db[from_s:]) < -75.0
+    assert cards.courier.underruns == 0
+    assert cards.bridge.jumps == 0
+    assert cards.ring.lost == 0
+
+
+@pytest.mark.parametrize(("mic_ppm", "speaker_ppm"), [(300, 0), (-300, 0), (-150, 150)])
+def test_a_tone_passes_two_clocks_without_a_click(mic_ppm: float, speaker_ppm: float) -> None:
+    cards = ran(Card(48_000, mic_ppm, 480, 0.006), Card(48_000, speaker_ppm, 512, 0.006), 20)
+    must_be_clean(cards)
+    assert np.ptp(cards.ear.delay_ms[2:]) < 4.0, "20 s at 300 ppm are 6 ms, unbridged"
+    assert cards.bridge.trim_ppm == pytest.approx(speaker_ppm - mic_ppm, abs=100)
+    measured_ms = 1e3 * cards.bridge.delay_s  # which leaves the filter's own delay out
+    assert measured_ms == pytest.approx(1e3 * cards.bridge.target_s, abs=4.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mic_ppm", "speaker_ppm"), [(300, 0), (-300, 0), (150, -150)])
+def test_half_an_hour_of_drift(mic_ppm: float, speaker_ppm: float) -> None:
+    """540 ms of drift; the delay stays within 1 ms once the clocks are known, without a click."""
+    cards = ran(Card(48_000, mic_ppm, 480, 0.006), Card(48_000, speaker_ppm, 512, 0.006), 1800)
+    must_be_clean(cards)
+    delays_ms = np.array(cards.ear.delay_ms)
+    assert len(delays_ms) > 1790
+    settled = delays_ms[SETTLED_S:]
+    assert np.ptp(delays_ms) < 6.0
+    assert np.ptp(settled) < 1.0
+    assert abs(settled[-60:].mean() - settled[:60].mean()) < 0.5, "it does not grow"
+    assert np.abs(cards.trims_ppm).max() <= 1000.0
+    late = np.array(cards.trims_ppm[len(cards.trims_ppm) // 2 :])
+    assert np.ptp(late) < 150.0, "a quarter of a cent: nobody hears it"
+
+
+@pytest.mark.parametrize(
+    ("in_hz", "out_hz"), [(44_100, 48_000), (16_000, 48_000), (48_000, 44_100), (48_000, 16_000)]
+)
+def test_cards_of_other_rates(in_hz: int, out_hz: int) -> None:
+    mic, speaker = Card(in_hz, 100, 512, 0.002), Card(out_hz, -100, 480, 0.002)
+    cards = ran(mic, speaker, 10)
+    assert cards.courier.underruns == 0
+    assert cards.bridge.jumps == 0
+    assert max(cards.ear.purity_db[2:]) < -70.0
+    assert np.ptp(cards.ear.delay_ms[2:]) < 3.0
+
+
+def test_bursts_are_survived_by_taking_more_slack() -> None:
+    """A sound server calls three times at once and then not for a while."""
+    cards = ran(Card(48_000, 100, 480, 0.035), Card(48_000, 0, 480, 0.035), 30, late_s=0.01)
+    assert 1 <= cards.bridge.jumps <= 6
+    assert cards.courier.underruns <= 12
+    assert max(cards.ear.click[20:]) <= CLICK_LSB, "by then it has what it needs"
+    assert cards.bridge.delay_s < 0.15
+
+
+@pytest.mark.parametrize("away", ["mic", "speaker"])
+def test_a_card_goes_and_comes_back(away: str) -> None:
+    mic, speaker = Card(48_000, 200), Card(48_000, 0)
+    (mic if away == "mic" else speaker).away.append((10.0, 13.0))
+    cards = TwoCards(mic, speaker)
+    cards.run(10.0)
+    before_s = cards.bridge.delay_s
+    cards.run(12.9)
+    assert not cards.bridge.flowing
+    assert math.isnan(cards.bridge.delay_s)
+    assert cards.ring.ended, "silence is no underrun now"
+    n_played = cards.courier.at_sample
+    cards.run(30.0)
+    assert cards.bridge.flowing
+    assert cards.bridge.delay_s == pytest.approx(before_s, abs=0.003), "nothing piled up"
+    if away == "mic":
+        assert n_played == pytest.approx(12.9 * 48_000, abs=960), "the speaker's clock went on"
+    assert max(cards.ear.click[-10:]) <= CLICK_LSB
+    assert cards.courier.end_sample == -1
+
+
+def test_silence_until_both_clocks_are_known_then_the_tone() -> None:
+    heard: list[np.ndarray] = []
+    cards = TwoCards(Card(48_000), Card(48_000))
+    hear = cards.ear.hear
+    cards.ear.hear = lambda block: (heard.append(block.copy()), hear(block))[1]  # type: ignore[method-assign]
+    cards.run(2.0)
+    sound = np.concatenate(heard)
+    assert not sound[:20_000].any()
+    assert np.abs(sound[-WINDOW:].astype(int)).max() > 11_000
+    assert cards.courier.underruns == 0
+
+
+def test_a_microphone_that_loses_sound_does_not_shift_what_follows() -> None:
+    """A tenth of a second is lost: silence is put in its place, once."""
+    mic, speaker = Card(48_000, 50), Card(48_000, 0)
+    mic.away.append((10.0, 10.1))
+    cards = ran(mic, speaker, 40)
+    assert cards.bridge.delay_s == pytest.approx(cards.bridge.target_s, abs=0.003)
+    assert max(cards.ear.click[-10:]) <= CLICK_LSB

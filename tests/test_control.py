@@ -1,0 +1,306 @@
+"""The control socket: what it answers, what it refuses, and that nothing sent to it does harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lipsync_edge.client import Client
+from lipsync_edge.clock import VirtualClock
+from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer
+from lipsync_edge.errors import ControlError
+from lipsync_edge.protocol import LONGEST_LINE, Refused, parse
+
+
+class Bench:
+    """A server whose thread and main thread are we."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "control.sock")
+        self.clock = VirtualClock()
+        self.server = ControlServer(self.path, self.clock, ("mute", "say-file"))
+        self.server.open()
+        self.server.publish(lambda: {"line": "fine"})
+
+    def connect(self) -> socket.socket:
+        peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        peer.connect(self.path)
+        peer.settimeout(0.2)
+        self.work()
+        return peer
+
+    def work(self, rounds: int = 12) -> None:
+        for _ in range(rounds):
+            self.server.step(0.0)
+
+    def ask(self, peer: socket.socket, line: bytes) -> list[dict]:
+        peer.sendall(line)
+        self.work()
+        return self.read(peer)
+
+    def read(self, peer: socket.socket) -> list[dict]:
+        data = b""
+        peer.setblocking(False)
+        for _ in range(200):
+            self.work(1)
+            try:
+                more = peer.recv(65536)
+            except BlockingIOError:
+                break
+            if not more:
+                break
+            data += more
+        return [json.loads(line) for line in data.splitlines()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.server.close()
+
+
+def line(**told: object) -> bytes:
+    return json.dumps({"v": 1, **told}).encode() + b"\n"
+
+
+def test_status_is_answered_at_once_with_the_id_that_was_asked_with(bench: Bench) -> None:
+    (answer,) = bench.ask(bench.connect(), line(cmd="status", id=7))
+    assert answer == {"v": 1, "id": 7, "ok": True, "status": {"line": "fine"}}
+
+
+def test_the_socket_is_for_owner_and_group(bench: Bench) -> None:
+    assert stat.S_IMODE(os.stat(bench.path).st_mode) == 0o660
+
+
+def test_what_acts_waits_for_the_main_thread(bench: Bench) -> None:
+    peer = bench.connect()
+    assert bench.ask(peer, line(cmd="mute", id="a")) == []
+    (request,) = bench.server.take()
+    assert request.name == "mute"
+    request.reply(muted=True)
+    assert bench.read(peer) == [], "it comes with a snapshot that shows it"
+    bench.server.publish(lambda: {"muted": True})
+    assert bench.read(peer) == [{"v": 1, "id": "a", "ok": True, "muted": True}]
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"hello\n", "syntax"),
+        (b"\xff\xfe\n", "syntax"),
+        (b"[1,2]\n", "syntax"),
+        (b'{"v":1}\n', "syntax"),
+        (b'{"v":1,"cmd":NaN}\n', "syntax"),
+        (b"[" * 60_000 + b"\n", "syntax"),
+        (b'{"v":2,"cmd":"status"}\n', "version"),
+        (b'{"v":true,"cmd":"status"}\n', "version"),
+        (line(cmd="dance"), "unknown"),
+        (line(cmd="status", id={"a": 1}), "value"),
+        (line(cmd="watch", hz=1e9), "value"),
+        (line(cmd="watch", hz=True), "value"),
+        (b'{"v":1,"cmd":"watch","hz":1e999}\n', "value"),
+        (b"x" * (LONGEST_LINE + 2), "too-long"),
+    ],
+)
+def test_what_is_no_request_is_told_why(bench: Bench, sent: bytes, code: str) -> None:
+    (answer,) = bench.ask(bench.connect(), sent)
+    assert answer["ok"] is False
+    assert answer["error"]["code"] == code
+    assert bench.server.take() == []
+    assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
+
+
+def test_half_a_line_waits_for_its_other_half(bench: Bench) -> None:
+    peer = bench.connect()
+    assert bench.ask(peer, b'{"v":1,"cm') == []
+    assert bench.ask(peer, b'd":"status"}\n{"v":1,"cmd":"status"}\n')[1]["ok"]
+
+
+def test_who_asks_too_fast_has_to_wait_and_nobody_else(bench: Bench) -> None:
+    peer, other = bench.connect(), bench.connect()
+    short = b'{"v":1,"cmd":"status"}\n'  # 22 bytes: 1 + 22 / 1024 of the bucket's 100
+    assert len(bench.ask(peer, short * 150)) == 97
+    assert bench.ask(peer, b"") == [], "not read any more"
+    assert len(bench.ask(other, short)) == 1
+    bench.clock.sleep_until(0.5)
+    assert len(bench.ask(peer, b"")) == 25, "half a second's 50 a second, and the rest"
+    bench.clock.sleep_until(10.0)
+    assert len(bench.ask(peer, b"")) == 150 - 97 - 25, "none is lost"
+
+
+def test_long_lines_cost_more_than_short_ones(bench: Bench) -> None:
+    peer = bench.connect()
+    long = line(cmd="status", more="x" * 60_000)
+    assert len(bench.ask(peer, long)) == 1
+    assert len(bench.ask(peer, long)) == 1, "a bucket may go below nothing once"
+    assert bench.ask(peer, long) == []
+    bench.clock.sleep_until(1.0)
+    assert len(bench.ask(peer, b"")) == 1
+
+
+def test_callers_without_end_are_let_in_slowly(bench: Bench) -> None:
+    for _ in range(100):
+        bench.connect().close()
+        bench.work(2)
+    late = bench.connect()
+    assert bench.ask(late, line(cmd="status")) == []
+    bench.clock.sleep_until(0.5)
+    assert len(bench.ask(late, b"")) == 1
+
+
+def test_who_said_nothing_for_long_gives_way(bench: Bench) -> None:
+    peers = []
+    for _ in range(MOST_CLIENTS):
+        peers.append(bench.connect())
+        bench.clock.sleep_until(bench.clock.now() + 1.0)
+    bench.ask(peers[0], line(cmd="watch", hz=1))
+    bench.clock.sleep_until(40.0)
+    bench.ask(peers[1], line(cmd="status"))
+    late = bench.connect()
+    assert bench.ask(late, line(cmd="status"))[0]["ok"]
+    assert peers[2].recv(1) == b"", "idle for the longest time: 38 s"
+    for kept in (peers[0], peers[1], peers[3]):
+        assert bench.ask(kept, line(cmd="status"))[-1]["v"] == 1
+
+
+def test_a_misspelt_command_is_guessed(bench: Bench) -> None:
+    (answer,) = bench.ask(bench.connect(), line(cmd="statis"))
+    assert answer["error"]["remedy"] == "Did you mean status?"
+    (answer,) = bench.ask(bench.connect(), line(cmd="xyzzy"))
+    assert answer["error"]["remedy"] == "There are: mute, say-file, status, watch."
+
+
+def test_the_socket_has_the_group_of_its_folder(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a folder to any group")
+    os.chown(tmp_path, -1, 4321)
+    server = ControlServer(str(tmp_path / "control.sock"), VirtualClock(), ())
+    server.open()
+    assert os.stat(tmp_path / "control.sock").st_gid == 4321
+    server.close()
+
+
+def test_a_full_queue_is_busy(bench: Bench) -> None:
+    peer = bench.connect()
+    answers = bench.ask(peer, line(cmd="mute") * (MOST_WAITING + 3))
+    assert [a["error"]["code"] for a in answers] == ["busy"] * 3
+    assert len(bench.server.take()) == MOST_WAITING
+
+
+def test_too_many_programs(bench: Bench) -> None:
+    peers = [bench.connect() for _ in range(MOST_CLIENTS)]
+    late = bench.connect()
+    assert bench.read(late)[0]["error"]["code"] == "busy"
+    peers[0].close()
+    bench.work()
+    assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
+
+
+def test_one_who_never_reads_is_let_go_and_nobody_waits(bench: Bench) -> None:
+    bench.server.publish(lambda: {"much": "x" * 20_000})
+    peer = bench.connect()
+    for _ in range(90):
+        try:
+            peer.sendall(line(cmd="status"))
+        except OSError:  # let go
+            break
+        bench.work(2)
+    else:
+        pytest.fail("it was never let go")
+    assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
+
+
+def test_watching_skips_what_was_not_read(bench: Bench) -> None:
+    peer = bench.connect()
+    assert bench.ask(peer, line(cmd="watch", hz=10))[0]["ok"]
+    for k in range(5):
+        bench.server.publish(partial(dict, k=k))
+        bench.clock.sleep_until(0.1 * (k + 1))
+        bench.work(1)
+    told = [a["watch"] for a in bench.read(peer) if "watch" in a]
+    assert told[-1] == {"k": 4}
+
+
+def n_open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "note"
+    path.write_text("hello")
+    peer = bench.connect()
+    before = n_open_files()
+    with path.open("rb") as file:
+        for wanted in (line(cmd="say-file"), line(cmd="status"), line(cmd="say-file"), b"junk\n"):
+            socket.send_fds(peer, [wanted], [file.fileno()])
+            bench.work()
+    first, second = bench.server.take()
+    fd = first.take_fd()
+    assert os.read(fd, 10) == b"hello"
+    os.close(fd)
+    first.reply()
+    second.refuse("no", "No.")
+    bench.server.publish(dict)
+    assert n_open_files() == before
+
+
+def test_a_killed_head_leaves_a_socket_that_does_no_harm(tmp_path: Path) -> None:
+    path = str(tmp_path / "control.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as dead:
+        dead.bind(path)
+    server = ControlServer(path, VirtualClock(), ())
+    server.open()
+    other = ControlServer(path, VirtualClock(), ())
+    with pytest.raises(ControlError, match="Another head"):
+        other.open()
+    server.close()
+    assert not os.path.exists(path)
+
+
+def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.write_text("mine")
+    with pytest.raises(ControlError, match=r"service\.socket"):
+        ControlServer(str(path), VirtualClock(), ()).open()
+    assert path.read_text() == "mine"
+
+
+def test_the_client_tells_that_nobody_is_there(tmp_path: Path) -> None:
+    with pytest.raises(ControlError, match="systemctl start"):
+        Client(str(tmp_path / "none.sock"))
+
+
+WORDS = st.one_of(
+    st.binary(max_size=300),
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=12,
+    ).map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {"v": st.sampled_from([1, 2, "1", None]), "cmd": st.sampled_from(["status", "mute", "x"])},
+        optional={"id": st.text() | st.integers() | st.lists(st.integers())},
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(sent=WORDS)
+def test_any_line_is_a_request_or_is_refused(sent: bytes) -> None:
+    codes = {"syntax", "version", "value", "too-long"}
+    try:
+        told = parse(sent)
+    except Refused as refusal:
+        told = refusal.reply
+    refused = told.get("ok") is False and "error" in told
+    assert (told["error"]["code"] in codes) if refused else isinstance(told["cmd"], str)

@@ -1,0 +1,289 @@
+"""What the orders of the control socket do to a head: poses, rest, spoken files."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lipsync_edge import config
+from lipsync_edge.actions import Actions
+from lipsync_edge.audio import Samples
+from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.ring import Ring
+from lipsync_edge.build import make_board, make_care, make_chain, make_model
+from lipsync_edge.clock import Bell, VirtualClock
+from lipsync_edge.desk import Desk
+from lipsync_edge.errors import AudioError
+from lipsync_edge.health import Vitals
+from lipsync_edge.orders import POSES, Orders
+from lipsync_edge.servos.rig import Rig
+from lipsync_edge.speech import MOST_FILES, Speech
+from lipsync_edge.supervisor import Supervisor
+from lipsync_edge.telemetry import Telemetry
+
+RATE_HZ = 16_000
+TICK_S = 0.02
+BLOCK = 320
+
+
+class Head:
+    """A head and its desk, whose threads are we; its microphone hears a steady 1000."""
+
+    def __init__(self, folder: Path, head: str = "mouth10") -> None:
+        said = [("model.runtime", "dummy"), ("board.driver", "dummy")]
+        settings = config.load(None, [*said, ("motion.wake_spacing_ms", "0")], head=head)
+        self.clock = VirtualClock()
+        model = make_model(settings, self.clock)
+        self.rig = Rig(settings.head, model.axes)
+        board = make_board(settings, self.rig, self.clock)
+        board.open()
+        self.heard, self.care = Ring(RATE_HZ), make_care(settings, self.rig)
+        self.chain = make_chain(
+            settings, model, self.rig, board, self.heard, RATE_HZ, self.clock, Telemetry(),
+            self.care,
+        )  # fmt: skip
+        self.courier = BlockCourier(self.heard, Bell(), 0)
+        self.supervisor = Supervisor(self.clock)
+        self.actions = Actions(self.courier, self.care, self.chain.mover, self.supervisor)
+        path = str(folder / "control.sock")
+        self.desk = Desk(path, self.actions, self.courier, RATE_HZ, dict, self.clock)
+        assert self.desk._server
+        self.server = self.desk._server
+        self.server.open()
+        self.client = socket.socket(socket.AF_UNIX)
+        self.client.connect(path)
+        self.client.settimeout(1.0)
+        self.safe_mode = ""
+
+    def ask(self, command: str, file: Path | None = None, **more: Any) -> dict[str, Any]:
+        line = json.dumps({"v": 1, "cmd": command, **more}).encode() + b"\n"
+        if file:
+            with file.open("rb") as opened:
+                socket.send_fds(self.client, [line], [opened.fileno()])
+        else:
+            self.client.sendall(line)
+        self.go_on(4 * TICK_S)  # it is let in, taken, done, answered
+        return dict(json.loads(self.client.recv(1 << 16)))
+
+    def go_on(self, seconds: float) -> NDArray[np.float64]:
+        """Time goes by; the pulses (n_ticks, n_servos) that were sent."""
+        sent = []
+        for _ in range(round(seconds / TICK_S)):
+            self.clock.sleep_until(self.clock.now() + TICK_S)
+            self.server.step(0.0)
+            self.desk.step(Vitals(safe_mode=self.safe_mode), self.chain.mover.snapshot, {})
+            self.server.step(0.0)
+            self.desk._speech.step()
+            sent.append(self.chain.mover.tick(-math.inf, self.clock.now()))
+        return np.array(sent)
+
+    def servo(self, name: str) -> int:
+        return self.rig.names.index(name)
+
+    def carry(self, n_blocks: int) -> Samples:
+        """What went to the speaker."""
+        out = np.zeros((n_blocks, BLOCK), np.int16)
+        for block in out:
+            self.courier.carry(np.full(BLOCK, 1000, np.int16), block, 0.0, 0.0, False)
+            self.desk._speech.step()
+        return out.ravel()
+
+    def close(self) -> None:
+        self.client.close()
+        self.desk.close()
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> Iterator[Head]:
+    made = Head(tmp_path)
+    yield made
+    made.close()
+
+
+# Poses --------------------------------------------------------------------------------------------
+
+
+def test_a_smile_needs_no_model_that_smiles(head: Head) -> None:
+    """The profile: mouthSmileLeft moves corner_up_left by 1, 1500 to 1700 us."""
+    head.go_on(2.0)
+    answer = head.ask("pose", name="smile")
+    assert (answer["ok"], answer["hold_s"], answer["unmoved"]) == (True, 10.0, [])
+    sent_us = head.go_on(1.0)
+    corner = head.servo("corner_up_left")
+    assert sent_us[-1, corner] == pytest.approx(1500 + 0.9 * 200, abs=2)
+    assert sent_us[-1, head.servo("corner_up_right")] == pytest.approx(1500 - 0.9 * 200, abs=2)
+    accel_us = np.abs(np.diff(sent_us[:, corner], n=2)).max()
+    assert accel_us <= 163_131 * TICK_S**2 + 1e-6, "no faster than an MG90S's acceleration"
+
+
+def test_a_pose_ends_by_itself_and_by_follow(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("pose", axes={"jawOpen": 1.0}, hold_s=3)
+    assert head.go_on(1.0)[-1, 0] == pytest.approx(1800, abs=2)
+    assert head.actions.posing
+    assert head.go_on(2.5)[-1, 0] == pytest.approx(1400, abs=2)
+    assert not head.actions.posing
+    head.ask("pose", axes={"jawOpen": 0.5})
+    assert head.go_on(1.0)[-1, 0] == pytest.approx(1600, abs=2)
+    head.ask("follow")
+    assert head.go_on(1.0)[-1, 0] == pytest.approx(1400, abs=2)
+
+
+def test_neutral_ends_a_pose_and_is_not_for_ever(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("pose", axes={"jawOpen": 1.0})
+    head.go_on(1.0)
+    assert head.ask("neutral")["hold_s"] == 10.0
+    assert head.go_on(1.0)[-1, 0] == pytest.approx(1400, abs=2)
+    assert head.actions.posing
+    head.go_on(9.1)
+    assert not head.actions.posing
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "word"),
+    [
+        ({"name": "smille"}, "unknown", "Did you mean smile?"),
+        ({"axes": {"jawopen": 1}}, "unknown", "Did you mean jawOpen?"),
+        ({"axes": {"jawOpen": 1.01}}, "value", "jawOpen must be 0 to 1."),
+        ({"axes": {"headYaw": -1.5}}, "value", "headYaw must be -1 to 1."),
+        ({"axes": {"jawOpen": True}}, "value", "jawOpen must be"),
+        ({"axes": {}}, "value", "A pose is"),
+        ({}, "value", "A pose is"),
+        ({"name": "open", "hold_s": 0}, "value", "hold_s must be 0.1 to 3600 s."),
+    ],
+)
+def test_a_wrong_pose_is_refused(head: Head, told: dict[str, Any], code: str, word: str) -> None:
+    error = head.ask("pose", **told)["error"]
+    assert error["code"] == code
+    assert word in f"{error['message']} {error['remedy']}"
+    assert not head.actions.posing
+
+
+def test_axes_that_no_servo_shows_are_named(tmp_path: Path) -> None:
+    head = Head(tmp_path, "jaw")
+    answer = head.ask("pose", name="ooh")
+    assert answer["unmoved"] == ["mouthPucker", "mouthFunnel"]
+    head.close()
+
+
+def test_servos_that_are_off_for_a_reason_hold_no_pose(head: Head) -> None:
+    head.ask("rest")
+    assert "lipsync-edge wake" in head.ask("pose", name="open")["error"]["remedy"]
+    head.ask("wake")
+    assert head.ask("pose", name="open")["ok"]
+    head.ask("follow")
+    head.safe_mode = "servos off, since the last 3 runs crashed"
+    head.go_on(TICK_S)
+    assert "3 runs crashed" in head.ask("neutral")["error"]["remedy"]
+
+
+def test_what_can_be_asked_and_told_is_documented(head: Head) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "control.md").read_text()
+    for name in (*Orders.COMMANDS, *POSES, *head.ask("status")["status"]):
+        assert f"`{name}`" in text, name
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def sound(path: Path, value: int, seconds: float) -> Path:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE_HZ)
+        out.writeframes(np.full(int(seconds * RATE_HZ), value, "<i2").tobytes())
+    return path
+
+
+def test_files_are_spoken_one_after_the_other_instead_of_what_is_heard(
+    head: Head, tmp_path: Path
+) -> None:
+    one, two = sound(tmp_path / "1.wav", 500, 0.5), sound(tmp_path / "2.wav", -700, 0.25)
+    assert head.ask("say-file", one)["waiting"] == 1
+    assert head.ask("say-file", two)["waiting"] == 2
+    spoken = head.carry(200)
+    assert (spoken == 500).sum() == 8000, "half a second, to the sample"
+    assert (spoken == -700).sum() == 4000
+    first, second = np.flatnonzero(spoken == 500), np.flatnonzero(spoken == -700)
+    assert first[-1] < second[0]
+    assert (spoken[second[-1] + RATE_HZ // 10 :] == 1000).all(), "then what it hears again"
+    between = spoken[first[0] : second[-1]]
+    assert not (between == 1000).any(), "nobody talks in between"
+    heard = np.zeros(RATE_HZ, np.int16)
+    head.heard.read_into(heard)
+    assert (heard != 0).any()
+    assert head.desk._speech.waiting == 0
+
+
+def test_hush_forgets_what_waits(head: Head, tmp_path: Path) -> None:
+    long = sound(tmp_path / "long.wav", 500, 60.0)
+    head.ask("say-file", long)
+    head.ask("say-file", long)
+    assert (head.carry(5) == 500).any()
+    head.ask("hush")
+    spoken = head.carry(150)
+    assert (spoken == 500).sum() <= 2 * RATE_HZ, "what was in the ring"
+    assert (spoken[-BLOCK:] == 1000).all()
+    assert head.ask("say-file", sound(tmp_path / "new.wav", 300, 0.1))["waiting"] == 1
+    assert (head.carry(20) == 300).sum() == 1600
+
+
+def test_too_many_files(head: Head, tmp_path: Path) -> None:
+    long = sound(tmp_path / "long.wav", 500, 10.0)
+    answers = [head.ask("say-file", long) for _ in range(MOST_FILES + 2)]
+    assert [a["ok"] for a in answers] == [True] * (MOST_FILES + 1) + [False], "one is spoken"
+    assert [a["waiting"] for a in answers[:-1]] == list(range(1, MOST_FILES + 2))
+    assert answers[-1]["error"]["code"] == "busy"
+
+
+class Failing:
+    """A file on a stick that is pulled out."""
+
+    rate_hz = RATE_HZ
+    warnings: tuple[str, ...] = ()
+    closed = False
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def read(self, n_samples: int) -> Samples:
+        raise self._error
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), AudioError("It is cut off.")])
+def test_a_file_that_cannot_be_read_on_stops_nothing(error: Exception) -> None:
+    courier = BlockCourier(Ring(RATE_HZ), Bell(), 0)
+    speech, failing = Speech(courier, RATE_HZ), Failing(error)
+    speech.say(lambda: failing)  # type: ignore[arg-type, return-value]
+    for _ in range(5):
+        speech.step()
+    assert failing.closed
+    assert speech.waiting == 0
+    assert not courier.speaking
+
+
+def test_a_float_file_with_nan_is_spoken_with_silence_there(head: Head, tmp_path: Path) -> None:
+    """The client refuses such a file; whoever sends one over the socket harms nobody."""
+    import struct
+
+    data = np.array([0.5, np.nan] * 800, "<f4").tobytes()
+    form = struct.pack("<HHIIHH", 3, 1, RATE_HZ, 4 * RATE_HZ, 4, 32)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(data))
+    path = tmp_path / "nan.wav"
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data)
+    assert head.ask("say-file", path)["ok"]
+    spoken = head.carry(20)
+    assert (spoken == 16384).sum() == 800
