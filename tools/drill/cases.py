@@ -12,6 +12,7 @@ from lipsync_tools.drill.stage import Finding, Stage
 ORDERLY = "to neutral, outputs off, exit 0; stays ended"
 CRASH = "outputs off within 300 ms, new start by itself"
 HELD = "the board holds its last pulses: nobody can reach it; the sound goes on; then set up anew"
+STALLED = "the board holds its last pulses; the sound goes on; then goes on by itself"
 CUT = "/OE cuts the pulses within 0.4 s; the sound goes on; then set up anew"
 WAITS = "waits for it, at rest; goes on within 5 s of its return"
 
@@ -64,7 +65,7 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
              "says that the servos' power must be cut", lambda s: wires.cut_off(s, False)),
         Case("nack-ever-oe", "the same, /OE wired", "/OE cuts the pulses within 0.4 s",
              lambda s: wires.cut_off(s, True)),
-        Case("stall", "I2C: held low for 3 s", HELD, lambda s: wires.held_low(s, 3.0, False)),
+        Case("stall", "I2C: held low for 3 s", STALLED, lambda s: wires.held_low(s, 3.0, False)),
         Case("stall-oe", "the same, /OE wired", CUT, lambda s: wires.held_low(s, 3.0, True)),
         Case("stuck-oe", "I2C: a transaction that takes 12 s, /OE wired",
              "/OE cuts the pulses within 0.4 s; a new start by the watchdog",

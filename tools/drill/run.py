@@ -32,6 +32,7 @@ def attempt(case: Case, where: World) -> Result:
     try:
         with Stage(where, case.name) as stage:
             finding = case.run(stage)
+        finding.log = finding.log.replace(str(stage.folder), "~")
         verdict = FAILED if finding.wrong else PASSED
     except NotThere as missing:
         finding, verdict = Finding(wrong=[str(missing)]), NOT_THERE

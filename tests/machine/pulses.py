@@ -1,0 +1,121 @@
+"""What the servo board was told, read from the kernel's record, against the table of `render`.
+
+A line of the record: nanoseconds of the guest's clock, address, r or w, result, number of bytes,
+the first eight of them in hex (see kernel/i2c-pca9685-sim.c). One servo, on channel 0.
+
+Two ticks that run at another phase of the sound cannot give the same numbers, only the same curve.
+So a recorded pulse agrees with the table where it lies between the least and the greatest pulse of
+the tick it belongs to and its two neighbours, a count of the chip more or less allowed. The moment
+at which the sound began is not known outside; it is the one at which most pulses agree.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+LED0, ALL_OFF_H, PRE_SCALE, FULL_OFF = 0x06, 0xFD, 0xFE, 0x10
+OSCILLATOR_HZ = 25e6  # data sheet, section 7.3.5
+OFF = 0
+"""In place of a count: no pulse."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A message on the bus. ``result`` 0: acknowledged, else -errno."""
+
+    at_s: float
+    address: int
+    write: bool
+    result: int
+    length: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How a recording compares with a table: shares of its ticks, counts, the sound's begin."""
+
+    begin_s: float
+    n_ticks: int
+    n_apart: int  # ticks whose pulse does not agree
+    worst: int  # counts by which the worst of them is off
+
+
+def entries(text: str) -> list[Entry]:
+    """The record, oldest first."""
+    found = []
+    for line in text.splitlines():
+        ns, address, kind, result, length, *data = line.split()
+        found.append(Entry(
+            int(ns) / 1e9, int(address, 16), kind == "w", int(result), int(length),
+            bytes.fromhex(data[0]) if data else b"",
+        ))  # fmt: skip
+    return found
+
+
+def pulses(record: Iterable[Entry]) -> list[tuple[float, int]]:
+    """Each change of channel 0: when, and its count, OFF: none. ValueError for a longer burst."""
+    changes: list[tuple[float, int]] = []
+    for entry in record:
+        if not entry.write or entry.result or entry.length < 2:
+            continue
+        if entry.data[0] == LED0:
+            if entry.length != 5:
+                raise ValueError(f"{entry.length} bytes: this head has one servo")
+            low, high = entry.data[3:5]
+            changes.append((entry.at_s, OFF if high & FULL_OFF else low | high << 8))
+        elif entry.data[0] == ALL_OFF_H and entry.data[1] & FULL_OFF:
+            changes.append((entry.at_s, OFF))
+    return changes
+
+
+def us_per_count(record: Iterable[Entry]) -> float:
+    """By the prescaler that was set, data sheet section 7.3.5."""
+    set_to = [e.data[1] for e in record if e.write and e.length == 2 and e.data[0] == PRE_SCALE]
+    return (set_to[-1] + 1) / OSCILLATOR_HZ * 1e6
+
+
+def table(text: str) -> tuple[list[float], list[float]]:
+    """Times in s and widths in us of the one servo, from `render`."""
+    rows = list(csv.DictReader(text.splitlines()))
+    name = next(key for key in rows[0] if key.startswith("width_us."))
+    return [float(row["time_s"]) for row in rows], [float(row[name]) for row in rows]
+
+
+def agreement(
+    changes: Sequence[tuple[float, int]], times_s: Sequence[float], counts: Sequence[int],
+    begin_s: float, spread_s: float, step_s: float = 0.002,
+) -> Agreement:  # fmt: skip
+    """The best one for a sound that began within ``spread_s`` after ``begin_s``."""
+    tries = [begin_s + step * step_s for step in range(round(spread_s / step_s) + 1)]
+    return min(
+        (_compare(changes, times_s, counts, at_s) for at_s in tries),
+        key=lambda found: (found.n_apart, found.worst),
+    )
+
+
+def _compare(
+    changes: Sequence[tuple[float, int]], times_s: Sequence[float], counts: Sequence[int],
+    begin_s: float,
+) -> Agreement:  # fmt: skip
+    half_s = (times_s[1] - times_s[0]) / 2
+    apart, worst, at = 0, 0, 0
+    for tick, time_s in enumerate(times_s):
+        while at + 1 < len(changes) and changes[at + 1][0] <= begin_s + time_s + half_s:
+            at += 1
+        near = counts[max(0, tick - 1) : tick + 2]
+        count = changes[at][1]
+        off = max(min(near) - 1 - count, count - max(near) - 1, 0)
+        apart, worst = apart + (off > 0), max(worst, off)
+    return Agreement(begin_s, len(times_s), apart, worst)
+
+
+def silent_after(changes: Sequence[tuple[float, int]], at_s: float) -> float:
+    """Seconds from then until the output is off; 0: it was; infinity: it never is."""
+    before = [count for when_s, count in changes if when_s <= at_s]
+    if not before or before[-1] == OFF:
+        return 0.0
+    return next((w - at_s for w, count in changes if w > at_s and count == OFF), math.inf)
