@@ -72,6 +72,7 @@ def test_a_model_of_the_wrong_shape_stops_with_a_sentence(stage: Stage) -> None:
     assert "returned 2 values for 1 axes" in summary.reason
 
 
+@pytest.mark.slow
 def test_a_slow_model_starves_and_goes_on(stage: Stage) -> None:
     summary = stage.run(3.0, model__runtime="dummy", model__faults="slow@1:0.6")
     assert summary.mover["starved"] > 5
@@ -114,6 +115,7 @@ def test_a_sound_that_does_not_start_wakes_no_servo(
         assert len(transaction.written) <= 5, "no burst of pulses, only set-up and all-off"
 
 
+@pytest.mark.slow
 def test_a_file_is_played_even_where_a_microphone_is_configured(stage: Stage) -> None:
     summary = stage.run(20.0, audio__input="mic")
     assert summary.reason == "the end of the sound"

@@ -196,6 +196,7 @@ def test_no_word_is_spoken_before_all_servos_are_awake() -> None:
     assert summary.board["failures"] == 0
 
 
+@pytest.mark.slow
 def test_a_board_that_fails_keeps_no_word() -> None:
     seen, summary = talked(4.0, board__faults="dead@0.3")
     assert (True, False) in seen
@@ -222,6 +223,7 @@ def test_detach_disables_the_outputs_even_without_a_bus(
     assert "I2C" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bus_that_stalls_is_cut_off_by_its_pin_until_it_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

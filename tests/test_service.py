@@ -108,6 +108,7 @@ def test_ready_in_silence(systemd: Systemd) -> None:
     assert "STATUS=silent, look-ahead 200 ms, 0 xruns, board ok" in systemd.heard
 
 
+@pytest.mark.slow
 def test_a_lost_device_is_told_and_the_watchdog_fed_all_the_same(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +144,7 @@ def test_nothing_is_ready_before_motion_flows(systemd: Systemd, tmp_path: Path) 
     assert "READY=1" in systemd.hear()
 
 
+@pytest.mark.slow
 def test_where_nobody_stands_by_a_missing_board_is_waited_for(systemd: Systemd) -> None:
     summary = speak(systemd, 2.5, board__faults="dead@0:0.8")
     assert "READY=1" in systemd.heard, "the sound goes on meanwhile"
@@ -212,6 +214,7 @@ def start(
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_speaks_without_servos(systemd: Systemd, tmp_path: Path) -> None:
     folder = tmp_path / "state"
     for _ in range(3):

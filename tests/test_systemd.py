@@ -118,6 +118,7 @@ def test_the_service_is_shut_in_and_reaches_its_devices() -> None:
         assert not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed), name
 
 
+@pytest.mark.slow
 def test_the_service_may_make_every_system_call_that_a_run_makes(tmp_path: Path) -> None:
     trace, analyze = tmp_path / "trace", need("systemd-analyze")
     run(need("strace"), "-f", "-qq", "-o", trace, sys.executable, "-m", "lipsync_edge", "run",
