@@ -44,6 +44,7 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_lost_device_is_reopened_and_the_mouth_rests_meanwhile(stage: Stage) -> None:
     summary = stage.run(4.0, audio__faults="end@1.5", audio__retry_s="1.0")
     assert summary.sound["lost"] >= 1
@@ -141,6 +142,7 @@ def test_signals_end_it_in_order(stage: Stage, name: str) -> None:
         assert np.isnan(chip.pulses_us()).all()
 
 
+@pytest.mark.slow
 def test_the_stated_time_holds_while_the_device_is_away(stage: Stage) -> None:
     summary = stage.run(3.0, audio__faults="end@0.5", audio__retry_s="30")
     assert summary.reason == "ran for 3 s"

@@ -89,6 +89,7 @@ def test_pins_that_fail_are_left_alone(tmp_path: Path, caplog: pytest.LogCapture
     assert len([r for r in caplog.records if "without its pins" in r.message]) == 1
 
 
+@pytest.mark.slow
 def test_a_button_mutes_a_running_head(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made: list[DummyGpio] = []
 

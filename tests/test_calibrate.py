@@ -443,6 +443,7 @@ def test_oscillator_command_writes(capsys: pytest.CaptureFixture[str], tmp_path:
     assert config.load(path).head.boards[0].oscillator_hz == 25_585_254
 
 
+@pytest.mark.slow
 def test_lag_command_refuses_what_it_cannot_know(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

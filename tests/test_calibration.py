@@ -135,6 +135,7 @@ def test_without_a_wait_the_lags_are_their_mean() -> None:
     assert lag.doubt_s == pytest.approx(2.09 * lags_s.std(ddof=1) / np.sqrt(20), rel=0.02)  # t(19)
 
 
+@pytest.mark.slow
 def test_lags_that_mean_nothing_are_refused() -> None:
     rng = np.random.default_rng(HELD_OUT)
     for seed in range(200):

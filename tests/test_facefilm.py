@@ -129,6 +129,7 @@ def samples(path: Path) -> np.ndarray:
 
 
 @needs_ffmpeg
+@pytest.mark.slow
 def test_a_film_beside_the_face(film: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = film.with_name("beside.mp4")
     arguments = ["face", str(film), "-o", str(out), "--beside", str(film), "--json"]

@@ -188,6 +188,7 @@ def talked(seconds: float, **options: str) -> tuple[list[tuple[bool, bool]], Sum
     return seen, summary
 
 
+@pytest.mark.slow
 def test_no_word_is_spoken_before_all_servos_are_awake() -> None:
     seen, summary = talked(2.5)
     assert (True, False) in seen, "it waited"

@@ -73,7 +73,7 @@ def test_no_pulse_no_heat() -> None:
     np.testing.assert_array_equal(off.state, 0.0)
 
 
-@pytest.mark.parametrize("minutes", [20, pytest.param(120, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [6, pytest.param(120, marks=pytest.mark.slow)])
 def test_speech_without_a_pause_never_shrinks(speech: np.ndarray, minutes: int) -> None:
     spoken = heat()
     for _ in range(math.ceil(minutes * 60 / TICK_S / len(speech))):
@@ -84,7 +84,7 @@ def test_speech_without_a_pause_never_shrinks(speech: np.ndarray, minutes: int) 
     assert 0.1 < spoken.state.max() < 0.95
 
 
-@pytest.mark.parametrize("minutes", [15, pytest.param(60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [10, pytest.param(60, marks=pytest.mark.slow)])
 def test_full_range_without_a_pause_shrinks_smoothly_and_recovers(minutes: int) -> None:
     moved, wanted = heat(), np.array([full_range(kind, minutes * 60.0) for kind in KINDS]).T
     last = np.ones(len(KINDS))

@@ -119,6 +119,7 @@ def test_a_lost_device_is_told_and_the_watchdog_fed_all_the_same(
     assert fed >= 7, "for longer than a block may take"
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_starves_the_watchdog_and_stops_the_program(
     systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,6 +246,7 @@ def test_killed_three_times_it_speaks_without_servos(systemd: Systemd, tmp_path:
     robot.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_stopped_for_long_and_continued_it_goes_on(systemd: Systemd, tmp_path: Path) -> None:
     """Longer than HUNG_S: its threads did not hang, they were kept from running as it was."""
     sooner = "from lipsync_edge import app, cli; app.HUNG_S = 1.2; raise SystemExit(cli.main())"
