@@ -26,6 +26,7 @@ PURE = {
     *("health", "ratelimit", "protocol"),
 }
 DEVICES = {
+    "audio.probe",
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy", "servos.off"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
@@ -69,6 +70,7 @@ DRIVERS = {
 # Parts of one device that stand in files of their own.
 BESIDE = {
     "audio.portaudio": {"audio.cards"},
+    "audio.probe": {"audio.portaudio"},
     "audio.wav": {"audio.stdin"},
     "servos.pca9685": {"servos.driver", "servos.i2c", "servos.guardian"},
     "servos.driver": {"servos.i2c"},
