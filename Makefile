@@ -9,7 +9,7 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak drill \
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine check-wheels lint bench i2c-traffic soak drill \
 	fuzz test-tools models ablation evaluate picture clean install uninstall purge wheels
 
 help:  ## list the targets
@@ -51,6 +51,11 @@ test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older 
 test-aarch64: $(VENV)/.test  ## the bundles' goldens on an emulated Pi, equal to the bit
 	sh tools/system-packages.sh qemu
 	$(BIN)/python -m lipsync_tools.aarch64 $(ARGS)
+
+# LIPSYNC_MACHINE: a folder with a kernel and its modules, where one is there; else it is built.
+test-machine: $(VENV)/.test  ## the robot in an emulated computer: power-on, speech, power cut, faults
+	sh tools/system-packages.sh machine
+	$(BIN)/python -m pytest tests/machine $(ARGS)
 
 # The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
 test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder

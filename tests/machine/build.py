@@ -115,9 +115,7 @@ def _wheels(cache: Path) -> Path:
     if not tar.exists():
         part = cache / "part-wheels.tar"
         environment = [f"{name}={value}" for name, value in _pip().items()]
-        collect = _words(
-            "env", *environment, "sh", "/root/source/tools/install.sh", "wheels"
-        )
+        collect = _words("env", *environment, "sh", "/root/source/tools/install.sh", "wheels")
         _tell([
             "mmdebstrap", *LEAN, "--format=null", f"--include={','.join(COMPILE)}",
             *_certificates(), *_source_in(),
@@ -132,7 +130,13 @@ def _wheels(cache: Path) -> Path:
 def _disk(cache: Path, kernel: Kernel, base: Path, wheels: Path) -> Path:
     """The guest's disk: Debian, and on it the robot by `make install`."""
     own = sorted((HERE / "guest").iterdir())
-    inputs = [base.name, wheels.name, kernel.modules.read_bytes(), DISK, Path(__file__).read_bytes()]
+    inputs = [
+        base.name,
+        wheels.name,
+        kernel.modules.read_bytes(),
+        DISK,
+        Path(__file__).read_bytes(),
+    ]
     inputs += [path.read_bytes() for path in own] + [data for _, data in _source()]
     disk = cache / f"disk-{key(inputs)}.ext4"
     if not disk.exists():
