@@ -65,10 +65,9 @@ test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a 
 check-wheels: $(VENV)/.test  ## prove that the robot's packages resolve to wheels, here and on a Pi
 	$(BIN)/python -m lipsync_tools.check_wheels
 
-soak: $(VENV)/.test  ## ten minutes of full duplex on a real sound server; SOAK_S=60 for one
+soak: $(VENV)/.test  ## ten minutes of speech on a real sound server, judged; SOAK_S=7200 for two hours
 	sh tools/system-packages.sh pulse
-	$(BIN)/python -m lipsync_tools.soundserver --mic $(CLIP) -- $(BIN)/lipsync-edge run \
-		--set audio.input=mic --set audio.rate_hz=48000 --for $(SOAK_S) --ui plain
+	$(BIN)/python -m lipsync_tools.soak $(SOAK_S)
 
 drill: $(VENV)/.test  ## break the head in forty ways and write docs/reliability.md; ARGS="sigkill" for one
 	sh tools/system-packages.sh pulse
