@@ -9,7 +9,7 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 check-wheels lint bench i2c-traffic soak drill \
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine check-wheels lint bench i2c-traffic soak drill \
 	fuzz test-tools models ablation evaluate picture face-picture clean install uninstall purge wheels
 
 help:  ## list the targets
@@ -52,6 +52,11 @@ test-aarch64: $(VENV)/.test  ## the bundles' goldens on an emulated Pi, equal to
 	sh tools/system-packages.sh qemu
 	$(BIN)/python -m lipsync_tools.aarch64 $(ARGS)
 
+# LIPSYNC_MACHINE: a folder with a kernel and its modules, where one is there; else it is built.
+test-machine: $(VENV)/.test  ## the robot in an emulated computer: power-on, speech, power cut, faults
+	sh tools/system-packages.sh machine
+	$(BIN)/python -m pytest tests/machine $(ARGS)
+
 # The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
 test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder
 	LIPSYNC_DATA=$(DATA) .venv-extract/bin/python -m pytest tests/extract $(ARGS)
@@ -60,10 +65,9 @@ test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a 
 check-wheels: $(VENV)/.test  ## prove that the robot's packages resolve to wheels, here and on a Pi
 	$(BIN)/python -m lipsync_tools.check_wheels
 
-soak: $(VENV)/.test  ## ten minutes of full duplex on a real sound server; SOAK_S=60 for one
+soak: $(VENV)/.test  ## ten minutes of speech on a real sound server, judged; SOAK_S=7200 for two hours
 	sh tools/system-packages.sh pulse
-	$(BIN)/python -m lipsync_tools.soundserver --mic $(CLIP) -- $(BIN)/lipsync-edge run \
-		--set audio.input=mic --set audio.rate_hz=48000 --for $(SOAK_S) --ui plain
+	$(BIN)/python -m lipsync_tools.soak $(SOAK_S)
 
 drill: $(VENV)/.test  ## break the head in forty ways and write docs/reliability.md; ARGS="sigkill" for one
 	sh tools/system-packages.sh pulse

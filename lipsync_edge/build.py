@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lipsync_edge.audio import Stream
+from lipsync_edge.audio import Opener, Stream
 from lipsync_edge.audio.resample import Resampler
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.budget import PREDICT_WORTH, Budget, make_budget
@@ -159,19 +159,16 @@ def two_cards(config: Config) -> bool:
     return bool(options.input) and (options.input != options.output or options.input in SERVERS)
 
 
-def input_opener(config: Config, clock: Clock, spawn: Spawn, rate_hz: int) -> Callable[[], Stream]:
-    """Opens the card that only records, at ``rate_hz`` or, where it cannot, at another rate.
-
-    Raises AudioError; so does what is returned.
-    """
+def recording_device(config: Config, clock: Clock, spawn: Spawn, rate_hz: int) -> Opener:
+    """The card that only records, for a stream that plays at ``rate_hz``. Raises AudioError."""
     options = config.audio
     if options.driver == "dummy":
         from lipsync_edge.audio.dummy import NullMicrophone
 
-        return NullMicrophone(options, clock, rate_hz=rate_hz, spawn=spawn).open
-    from lipsync_edge.audio.portaudio import PortAudioStream
+        return NullMicrophone(options, clock, rate_hz=rate_hz, spawn=spawn)
+    from lipsync_edge.audio.probe import RecordingDevice
 
-    return lambda: PortAudioStream(options, clock=clock, way="record", rate_hz=rate_hz)
+    return RecordingDevice(options, clock, rate_hz)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ The playing card lives on while this one is away; nothing is heard then, and the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
-from lipsync_edge.audio import Stream
+from lipsync_edge.audio import Opener, Stream
 from lipsync_edge.audio.bridge import Bridge
 from lipsync_edge.audio.courier import BlockCourier, Intake
 from lipsync_edge.audio.ring import Ring
@@ -23,7 +22,7 @@ class Live:
 
     def __init__(
         self,
-        open_stream: Callable[[], Stream],
+        device: Opener,
         ring: Ring,
         rate_hz: int,
         clock: Clock,
@@ -32,7 +31,7 @@ class Live:
         retry_s: float,
     ) -> None:
         """``ring``: what is played at ``rate_hz``. Opens, does not start. Raises AudioError."""
-        self._open, self._ring, self._rate_hz = open_stream, ring, rate_hz
+        self._device, self._ring, self._rate_hz = device, ring, rate_hz
         self._clock, self._telemetry, self._realtime = clock, telemetry, realtime
         self._retry_s = retry_s
         self._next_s = 0.0
@@ -42,7 +41,7 @@ class Live:
         self._at_work: tuple[Bridge, Intake] | None = None
         self.lost = ""
         """Why there is no card; empty while there is one."""
-        self.stream: Stream | None = open_stream()
+        self.stream: Stream | None = device.open()
         self.name = self.stream.name
         ring.ended = True  # nothing comes yet
 
@@ -50,7 +49,7 @@ class Live:
         """Begin to record for ``courier``, whose source is the ring. Raises AudioError."""
         self._courier = courier
         if self.stream is None:
-            self.stream = self._open()
+            self.stream = self._device.open()
         intake = Intake(self.stream.rate_hz, self._bell)
         self._telemetry.input_rate_hz = intake.rate_hz
         bridge = Bridge(
@@ -67,7 +66,7 @@ class Live:
         self._bell.wait(0.1)
         at_work, now_s, telemetry = self._at_work, self._clock.now(), self._telemetry
         if at_work is None:
-            self._ring.ended = True
+            self._ring.ended = True  # silence is no underrun
             return
         bridge, intake = at_work
         bridge.step(now_s)
@@ -88,13 +87,14 @@ class Live:
             self.stop()
         elif self.stream is None:
             if self._clock.now() >= self._next_s:
-                self._reopen()
+                self._try()
         elif not self.stream.is_active():
             self._lose(self.stream.failure or "it stopped")
 
     def stop(self) -> None:
         """Close it; :meth:`step` opens it again."""
         self._at_work = None
+        self._device.cancel()
         if self.stream is not None:
             self.stream.stop()
         self.stream = None
@@ -104,6 +104,13 @@ class Live:
         self._telemetry.lost_inputs += 1
         self.stop()
         self._next_s = self._clock.now() + self._retry_s
+
+    def _try(self) -> None:
+        ready = self._device.ready()
+        if ready:
+            self._reopen()
+        elif ready is not None:
+            self._next_s = self._clock.now() + self._retry_s
 
     def _reopen(self) -> None:
         try:

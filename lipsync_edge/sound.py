@@ -5,7 +5,7 @@ from __future__ import annotations
 from lipsync_edge.audio import Stream
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
-from lipsync_edge.build import input_opener, make_stream, two_cards
+from lipsync_edge.build import make_stream, recording_device, two_cards
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
 from lipsync_edge.errors import AudioError
@@ -105,10 +105,10 @@ class Sound:
         return make_stream(self._config, self._clock, self._supervisor.spawn, self._duplex, rate_hz)
 
     def _open_live(self, ring: Ring, rate_hz: int) -> Live:
-        opener = input_opener(self._config, self._clock, self._supervisor.spawn, rate_hz)
+        device = recording_device(self._config, self._clock, self._supervisor.spawn, rate_hz)
         try:
             return Live(
-                opener, ring, rate_hz, self._clock, self._telemetry, self._realtime, self._retry_s
+                device, ring, rate_hz, self._clock, self._telemetry, self._realtime, self._retry_s
             )
         except AudioError:
             self.stream.stop()

@@ -27,6 +27,7 @@ PURE = {
     *("health", "ratelimit", "protocol"),
 }
 DEVICES = {
+    "audio.probe",
     *("audio.portaudio", "audio.cards", "audio.wav", "audio.stdin", "audio.dummy"),
     *("model.tflite", "model.dummy", "servos.dummy", "servos.off"),
     *("servos.pca9685", "servos.driver", "servos.i2c", "servos.registers", "servos.chip"),
@@ -71,6 +72,7 @@ DRIVERS = {
 # Parts of one device that stand in files of their own.
 BESIDE = {
     "audio.portaudio": {"audio.cards"},
+    "audio.probe": {"audio.portaudio"},
     "audio.wav": {"audio.stdin"},
     "servos.pca9685": {"servos.driver", "servos.i2c", "servos.guardian"},
     "servos.driver": {"servos.i2c"},
@@ -201,7 +203,7 @@ def test_sizes(path: Path) -> None:
 def test_tools_import_only_what_is_pure_of_the_robot() -> None:
     """Learning and evaluation share the features, the card and the face with the robot."""
     driving = {"bench", "picture", "i2c_traffic", "soundserver", "check_wheels"}
-    driving |= {"motion_runs", "motion_pictures"}
+    driving |= {"soak", "motion_runs", "motion_pictures"}
     for path in sorted((ROOT / "tools").rglob("*.py")):
         if path.stem not in driving and path.parent.name not in ("drill", "RPi"):
             used = own(ast.parse(path.read_text()))

@@ -133,3 +133,19 @@ def test_with_a_real_clock_it_runs_on_the_thread_that_it_is_given() -> None:
     threads[0].join(5)
     assert not threads[0].is_alive()
     assert courier.at_sample == AudioOptions().frames_per_buffer * courier.blocks
+
+
+def test_jitter_delays_callbacks_and_loses_none() -> None:
+    _, notes = pumped("jitter@1:0.004")
+    late_s = np.array(notes.at_s) - np.arange(len(notes.at_s)) / 100
+    assert len(late_s) == 400
+    assert late_s[:100] == pytest.approx(np.zeros(100), abs=1e-9)
+    assert late_s[101:].max() == pytest.approx(0.004, abs=0.0005)
+    assert late_s[101:].min() == pytest.approx(0.0, abs=0.0005)
+    assert np.array(notes.heard_s)[101:] == pytest.approx(np.arange(101, 400) / 100 + 0.02)
+
+
+def test_the_faults_of_another_card_are_not_the_sinks() -> None:
+    _, notes = pumped("input-end@1 input-drift@0:900 input-xrun@2")
+    assert notes.at_s == pytest.approx([k / 100 for k in range(400)])
+    assert notes.xruns == []

@@ -6,6 +6,7 @@
 #   system-packages.sh learn          what learning needs: synthesisers
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
+#   system-packages.sh machine        what builds the machine of the tests: Debian in a file
 #   system-packages.sh extract        what reading films needs
 #   system-packages.sh film           what writing films needs
 set -eu
@@ -51,6 +52,11 @@ qemu)
     command -v qemu-aarch64-static >/dev/null 2>&1 || command -v qemu-aarch64 >/dev/null 2>&1 ||
         add qemu-user
     ;;
+machine)
+    command -v mmdebstrap >/dev/null 2>&1 || add mmdebstrap debian-archive-keyring
+    command -v mke2fs >/dev/null 2>&1 || [ -x /usr/sbin/mke2fs ] || add e2fsprogs
+    command -v zstd >/dev/null 2>&1 || add zstd
+    ;;
 extract)
     command -v ffmpeg >/dev/null 2>&1 || add ffmpeg
     # MediaPipe's OpenCV and its graphics context load these, even where no screen is.
@@ -79,7 +85,7 @@ prompts)
     done
     ;;
 *)
-    echo "usage: $0 robot PYTHON | wheels PYTHON | service | pulse | qemu | extract | film | learn | prompts" >&2
+    echo "usage: $0 robot PYTHON | wheels PYTHON | service | pulse | qemu | machine | extract | film | learn | prompts" >&2
     exit 2
     ;;
 esac

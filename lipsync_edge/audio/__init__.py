@@ -65,3 +65,16 @@ class Stream(Protocol):
 
     def stop(self) -> None:
         """Stop and release the device; never raises, may be called twice."""
+
+
+class Opener(Protocol):
+    """A device that may go away and come back."""
+
+    def open(self) -> Stream:
+        """A stream on it, not started. Raises AudioError."""
+
+    def ready(self) -> bool | None:
+        """Whether it can be opened again by now; None: being found out, ask later. Never waits."""
+
+    def cancel(self) -> None:
+        """Nobody wants to know any more."""

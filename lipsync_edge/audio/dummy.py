@@ -207,6 +207,13 @@ class NullMicrophone:
             microphone=self._microphone, card=self,
         )  # fmt: skip
 
+    def ready(self) -> bool:
+        """It can be tried at any time."""
+        return True
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
     def pending(self) -> list[Fault]:
         """What is still to come, and what lasts."""
         lasting = ("drift", "jitter", "silence")

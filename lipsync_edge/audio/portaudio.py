@@ -64,12 +64,14 @@ class PortAudioStream:
         clock: Clock,
         way: Way = "play",
         rate_hz: int = 0,
+        form: tuple[int, int] | None = None,
     ) -> None:
         """Open, do not start. ``way``: play to ``options.output``, record from ``options.input``,
         or both at once as one stream, which two cards cannot do for long.
 
         Rate: ``rate_hz``, else ``options.rate_hz``, else the device's own; a stream that only
-        records takes any rate where its device refuses that. Raises AudioError.
+        records takes any rate where its device refuses that. ``form``: rate and number of
+        channels that are known to do, and are not to be searched. Raises AudioError.
         """
         self._clock = clock
         self._library = pa = library()
@@ -98,7 +100,12 @@ class PortAudioStream:
             rates_hz = [rate_hz] if rate_hz else []
             if not rate_hz or self._records_only:
                 rates_hz += [used[-1].native_hz, *USUAL_RATES]
-            self._open(output, source, list(dict.fromkeys(rates_hz)), options.frames_per_buffer)
+            if form:
+                forms = [form]
+            else:
+                counts = _channel_counts(output, source)
+                forms = [(rate, n) for rate in dict.fromkeys(rates_hz) for n in counts]
+            self._open(output, source, forms, options.frames_per_buffer)
         except AudioError:
             self.stop()
             raise
@@ -155,22 +162,27 @@ class PortAudioStream:
         return ""
 
     def _open(
-        self, output: Device | None, source: Device | None, rates_hz: list[int], block: int
+        self,
+        output: Device | None,
+        source: Device | None,
+        forms: list[tuple[int, int]],
+        block: int,
     ) -> None:
+        """``forms``: rate and number of channels, the best first."""
         failed = ""
-        for rate_hz in rates_hz:
-            for n_channels in _channel_counts(output, source):
-                try:
-                    self._open_as(output, source, rate_hz, block, n_channels)
-                    return
-                except OSError as error:
-                    failed = f"{error.strerror or error}"
-                    if error.errno == PA_DEVICE_UNAVAILABLE:
-                        raise AudioError(
-                            f"{self.name} is used by another program.",
-                            "Stop that program, or choose another device in "
-                            + ("audio.input." if output is None else "audio.output."),
-                        ) from error
+        for rate_hz, n_channels in forms:
+            try:
+                self._open_as(output, source, rate_hz, block, n_channels)
+                return
+            except OSError as error:
+                failed = f"{error.strerror or error}"
+                if error.errno == PA_DEVICE_UNAVAILABLE:
+                    raise AudioError(
+                        f"{self.name} is used by another program.",
+                        "Stop that program, or choose another device in "
+                        + ("audio.input." if output is None else "audio.output."),
+                    ) from error
+        rates_hz = dict.fromkeys(rate_hz for rate_hz, _ in forms)
         raise AudioError(
             f"{self.name} cannot be opened at {' or '.join(map(str, rates_hz))} Hz ({failed}).",
             "`lipsync-edge devices` lists what it can do; set audio.rate_hz to that, or to 0.",
@@ -199,7 +211,7 @@ class PortAudioStream:
                 start=False,
                 **wanted,
             )
-        self._n_channels = n_channels
+        self.n_channels = n_channels
         self.rate_hz = rate_hz
 
     def _resize(self, n_samples: int) -> None:
@@ -213,7 +225,7 @@ class PortAudioStream:
         """On PortAudio's thread."""
         with self._catcher:
             return self._carry(recorded, n_samples, time_info, status), self._library.paContinue
-        return bytes(2 * n_samples * self._n_channels), self._library.paAbort
+        return bytes(2 * n_samples * self.n_channels), self._library.paAbort
 
     def _carry(
         self, recorded: bytes | None, n_samples: int, time_info: dict[str, float], status: int
@@ -232,15 +244,15 @@ class PortAudioStream:
             courier.carry(self._mono(recorded, n_samples), out, now_s, dac_s, xrun)
         if self._records_only:
             return None
-        return out.tobytes() if self._n_channels == 1 else out.repeat(self._n_channels).tobytes()
+        return out.tobytes() if self.n_channels == 1 else out.repeat(self.n_channels).tobytes()
 
     def _mono(self, recorded: bytes | None, n_samples: int) -> Samples | None:
         if recorded is None:
             return None
         samples = np.frombuffer(recorded, np.int16)
-        if self._n_channels == 1:
+        if self.n_channels == 1:
             return samples
-        np.mean(samples.reshape(-1, self._n_channels), axis=1, out=self._mean[:n_samples])
+        np.mean(samples.reshape(-1, self.n_channels), axis=1, out=self._mean[:n_samples])
         self._mixed[:n_samples] = self._mean[:n_samples]
         return self._mixed[:n_samples]
 

@@ -22,7 +22,7 @@ from tests.machine.build import Machine
 MEMORY = "768M"
 CARDS = (
     # These drivers are part of the kernel, so our modprobe.d cannot speak to them; the same words
-    # do it here. Beside the card `robot` there is one for the speaker.
+    # do it here. Beside the card `robot` there is one that stands for the speaker.
     "snd_dummy.index=0 snd_dummy.id=speaker snd_aloop.index=7 snd_aloop.id=robot "
     "snd_aloop.pcm_substreams=1"
 )

@@ -1,0 +1,146 @@
+"""From power-on to speech, without network and login; and again after the plug was pulled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.machine import pulses, speech
+from tests.machine.conftest import Figures
+from tests.machine.guest import Guest
+from tests.machine.speaking import (
+    CONFIG,
+    STATE,
+    UNIT,
+    moves,
+    now_s,
+    record,
+    speak,
+    wait_for_moves,
+)  # fmt: skip
+
+APART = 0.01
+"""Share of the ticks that may lie outside, for ticks that came late: the guest has one processor
+and shares it with whatever else this computer does."""
+
+
+def test_the_head_is_ready_without_network_and_login(guest: Guest, figures: Figures) -> None:
+    times = guest.properties(
+        UNIT, "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic", "NRestarts"
+    )
+    started_s, ready_s = (
+        int(times[f"{name}TimestampMonotonic"]) / 1e6 for name in ("ExecMainStart", "ActiveEnter")
+    )
+    blame = guest.run("systemd-analyze", "blame", "--no-pager").out.splitlines()
+    chain = guest.run("systemd-analyze", "critical-chain", UNIT, "--no-pager").out.splitlines()
+    figures["power-on"] = {
+        "ready_s": round(ready_s, 2),
+        "own_share_s": round(ready_s - started_s, 2),
+        "blame": [line.strip() for line in blame[:8]],
+        "critical_chain": [line for line in chain[3:] if line],
+    }
+    assert times["NRestarts"] == "0"
+    assert 0 < started_s < ready_s
+    assert any(UNIT in line for line in blame)
+    interfaces = guest.run("ls", "/sys/class/net").out.split()
+    assert "lo" in interfaces
+    carriers = {n: guest.run("cat", f"/sys/class/net/{n}/carrier").out.strip() for n in interfaces}
+    assert [name for name, up in carriers.items() if up == "1" and name != "lo"] == []
+    assert guest.run("loginctl", "list-sessions", "--no-legend").out.split() == []
+    owners = guest.run("stat", "-c", "%G %a", "/dev/i2c-1", "/dev/gpiochip0").out
+    assert owners.splitlines() == ["i2c 660", "gpio 660"]
+    log = guest.run("journalctl", "-b", "-u", UNIT, "-o", "cat").out
+    assert "Traceback" not in log
+
+
+def test_what_is_spoken_is_what_render_says(guest: Guest, figures: Figures, tmp_path: Path) -> None:
+    # A table has a pulse in every row, so here the servo shall not rest between two sentences.
+    guest.run("sh", "-c", f"printf 'motion:\n  idle_s: 3600\n' >> {CONFIG}")
+    restarted = guest.run("systemctl", "restart", UNIT)
+    assert restarted.code == 0, restarted.err
+    wait_for_moves(guest, restarted.began_s, at_least=1)
+    heard = guest.hear(speak(guest))
+    assert heard.code == 0, heard.err
+    recorded = record(guest)
+    settings = tmp_path / "config.yaml"
+    settings.write_text(guest.run("cat", CONFIG).out)
+    best, phase_s = align(
+        pulses.pulses(recorded), pulses.us_per_count(recorded), heard.began_s, settings
+    )
+    status = json.loads(guest.run("lipsync-edge", "status", "--json").out)
+    figures["pulses against render"] = {
+        "ticks": best.n_ticks, "apart": best.n_apart, "worst_counts": best.worst,
+        "begin_after_aplay_s": round(best.begin_s - heard.began_s, 3), "phase_ms": phase_s * 1e3,
+        "late_ticks_since_start": status["late"], "xruns": status["xruns"],
+    }  # fmt: skip
+    assert len(moves(guest, heard.began_s)) > best.n_ticks / 4
+    assert best.n_apart <= APART * best.n_ticks, best
+    assert best.worst <= 2, best
+
+
+def align(
+    changes: list[tuple[float, int]], us_per_count: float, began_s: float, settings: Path
+) -> tuple[pulses.Agreement, float]:
+    """The best agreement over all places of the sound's begin between two ticks, and that place.
+
+    Ticks of 20 ms, in steps of 1 ms, then of a quarter around the best.
+    """
+
+    def at(phase_s: float) -> tuple[pulses.Agreement, float]:
+        times_s, widths_us = rendered(settings, phase_s)
+        counts = [round(width_us / us_per_count) for width_us in widths_us]
+        return pulses.agreement(changes, times_s, counts, began_s, 1.5, 0.005), phase_s
+
+    def rank(found: tuple[pulses.Agreement, float]) -> tuple[int, int]:
+        return found[0].n_apart, found[0].worst
+
+    coarse = min((at(ms / 1e3) for ms in range(20)), key=rank)
+    quarters = (coarse[1] + step / 4e3 for step in (-2, -1, 1, 2))
+    return min([coarse, *(at(phase_s) for phase_s in quarters if phase_s >= 0)], key=rank)
+
+
+def rendered(settings: Path, later_s: float) -> tuple[list[float], list[float]]:
+    """The table of `render` for the file with so much silence before it."""
+    sound = settings.with_name("later.wav")
+    speech.write(sound, later_s)
+    words = [sys.executable, "-m", "lipsync_edge", "render", sound, "--config", settings]
+    done = subprocess.run(
+        [str(word) for word in words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return pulses.table(done.stdout)
+
+
+def test_it_talks_again_after_the_plug_was_pulled_in_mid_sentence(
+    guest: Guest, figures: Figures
+) -> None:
+    # Somebody has changed the config, and it has reached the disk.
+    guest.run("sh", "-c", f"printf '# mine\n' >> {CONFIG}; sync {CONFIG}")
+    config = guest.run("cat", CONFIG).out
+    speak(guest)
+    wait_for_moves(guest, now_s(guest))
+    guest.cut_power()
+
+    guest.boot()
+    guest.until(UNIT, "ActiveState", "active")
+    assert guest.run("cat", CONFIG).out == config
+    assert guest.properties(UNIT, "NRestarts")["NRestarts"] == "0"
+    check = guest.run("lipsync-edge", "check", CONFIG)
+    assert check.code == 0, check.err
+    names = guest.run("ls", STATE).out.split()
+    for name in names:  # what is not whole would be kept aside under another name
+        assert name.endswith(".json"), names
+        json.loads(guest.run("cat", f"{STATE}/{name}").out)
+    heard = guest.hear(speak(guest))
+    assert heard.code == 0, heard.err
+    after = moves(guest, heard.began_s)
+    ready = guest.properties(UNIT, "ActiveEnterTimestampMonotonic")
+    figures["power cut"] = {
+        "ready_again_s": round(int(ready["ActiveEnterTimestampMonotonic"]) / 1e6, 2),
+        "moves_after": len(after), "state_files": names,
+    }  # fmt: skip
+    assert len(after) > 100
+    low, high = (width / 4.88 for width in (1400, 1800))  # heads/jaw.yaml
+    assert low - 1 <= min(after) <= max(after) <= high + 1
