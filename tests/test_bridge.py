@@ -71,8 +71,8 @@ def test_cards_of_other_rates(in_hz: int, out_hz: int) -> None:
 def test_bursts_are_survived_by_taking_more_slack() -> None:
     """A sound server calls three times at once and then not for a while."""
     cards = ran(Card(48_000, 100, 480, 0.035), Card(48_000, 0, 480, 0.035), 30, late_s=0.01)
-    assert 1 <= cards.bridge.jumps <= 6
-    assert cards.courier.underruns <= 12
+    assert cards.bridge.jumps == 0, "the silence that stood in for what was late stays"
+    assert 1 <= cards.courier.underruns <= 12
     assert max(cards.ear.click[20:]) <= CLICK_LSB, "by then it has what it needs"
     assert cards.bridge.delay_s < 0.15
 

@@ -85,6 +85,7 @@ class Bridge:
     MAX_TRIM = 1e-3
     JUMP_S = 0.02  # off by more than that is nothing that a crystal did
     SLACK_S, MAX_SLACK_S = 0.01, 0.08  # for callbacks and threads that are late
+    OFF_S = 0.5  # so long: after an xrun the clocks jump about
     EPISODE_S = 0.3  # blocks that starve within it do so for one reason
 
     def __init__(
@@ -102,6 +103,7 @@ class Bridge:
         self._block = np.zeros(4096, np.int16)
         self._consumed = self._to_drop = self._behind = 0
         self._slack_s = self.SLACK_S
+        self._off_since_s = math.inf
         self._starved_s, self._slack_before_s = math.nan, self._slack_s
         self._trim = 0.0
         self.flowing = False
@@ -145,22 +147,28 @@ class Bridge:
 
     def _steer(self, now_s: float) -> None:
         self.delay_s = self._measure(now_s)
-        starved, self._behind = self._out.behind > self._behind, self._out.behind
-        if starved:
-            self._take_more_slack(now_s)
+        starved_s = (self._out.behind - self._behind) / self._out.rate_hz
+        self._behind = self._out.behind
+        if starved_s > 0:
+            self._take_more_slack(now_s, starved_s)
         error_s = self.delay_s - self.target_s
-        if starved or abs(error_s) > self.JUMP_S:
+        if not abs(error_s) > self.JUMP_S:
+            self._off_since_s = math.inf
+        elif now_s - (since_s := min(self._off_since_s, now_s)) < self.OFF_S:
+            self._off_since_s = since_s
+        else:
             self.jumps += 1
             self._jump(error_s)
-            error_s = 0.0
+            self._off_since_s, error_s = math.inf, 0.0
         ratio = (1 + self._out.rate) / (1 + self._in.rate) * (1 - self.GAIN_PER_S * error_s)
         self._trim = max(-self.MAX_TRIM, min(self.MAX_TRIM, ratio - 1))
 
-    def _take_more_slack(self, now_s: float) -> None:
-        """Once for blocks that starve one after the other."""
+    def _take_more_slack(self, now_s: float, starved_s: float) -> None:
+        """The silence that stood in for what was late stays, and a little more comes."""
         if not now_s - self._starved_s < self.EPISODE_S:
             self._slack_before_s = self._slack_s
-            self._slack_s = min(2 * self._slack_s, self.MAX_SLACK_S)
+        more_s = max(starved_s, self.SLACK_S / 2)
+        self._slack_s = min(self._slack_s + more_s, self.MAX_SLACK_S)
         self._starved_s = now_s
 
     def _jump(self, error_s: float) -> None:
