@@ -18,8 +18,8 @@ help:  ## list the targets
 run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
 	$(BIN)/lipsync-edge run $(ARGS)
 
-# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE: see tools/install.sh.
-export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT
+# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE, WEB: see tools/install.sh.
+export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT WEB
 install:  ## on a Raspberry Pi: the service, from power-on; config in /etc/lipsync-edge
 	PYTHON="$(PYTHON)" sh tools/install.sh install
 
