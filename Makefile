@@ -9,7 +9,8 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine check-wheels lint bench i2c-traffic soak drill \
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine test-web audit \
+	check-wheels lint bench i2c-traffic soak drill \
 	fuzz test-tools models ablation evaluate picture face-picture clean install uninstall purge wheels
 
 help:  ## list the targets
@@ -56,6 +57,15 @@ test-aarch64: $(VENV)/.test  ## the bundles' goldens on an emulated Pi, equal to
 test-machine: $(VENV)/.test  ## the robot in an emulated computer: power-on, speech, power cut, faults
 	sh tools/system-packages.sh machine
 	$(BIN)/python -m pytest tests/machine $(ARGS)
+
+# axe-core finds what a screen reader would stumble over; newer ones may find more.
+AXE := .cache/axe-4.14.1
+test-web: $(VENV)/.web $(AXE)/node_modules/axe-core/axe.min.js  ## the page in a real Chromium, and its security
+	sh tools/system-packages.sh web
+	AXE=$(AXE)/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/web $(ARGS)
+
+audit: .venv-audit/.installed $(VENV)/.web  ## known weaknesses of what the page and the head are made of
+	$(BIN)/python -m lipsync_tools.audit .venv-audit/bin/pip-audit
 
 # The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
 test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder
@@ -118,6 +128,19 @@ $(VENV)/.test: $(VENV)/.robot
 	$(PIP) -e '.[test]'
 	touch $@
 
+$(VENV)/.web: $(VENV)/.test
+	$(PIP) -e '.[web,test-web]'
+	touch $@
+
+$(AXE)/node_modules/axe-core/axe.min.js:
+	sh tools/system-packages.sh web
+	npm install --silent --no-save --ignore-scripts --prefix $(AXE) axe-core@$(subst .cache/axe-,,$(AXE))
+
+.venv-audit/.installed: setup.py $(VENV)/bin/python
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
+	touch $@
+
 # torch first and alone: the newest one would bring gigabytes for graphics cards along.
 .venv-learn/.installed: setup.py $(VENV)/bin/python
 	sh tools/system-packages.sh learn
@@ -151,4 +174,4 @@ $(VENV)/.draw: $(VENV)/.robot
 	touch $@
 
 clean:  ## remove what the targets above made
-	rm -rf .venv .venv-tflite .venv-extract .venv-learn build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-tflite .venv-extract .venv-learn .venv-audit build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

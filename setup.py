@@ -61,6 +61,7 @@ EXTRAS = {
         "mypy==2.4.1",
         "types-PyYAML",
     ],
+    "test-web": ["playwright>=1.50"],  # drives Debian's Chromium; it downloads no browser here
 }
 
 setup(
