@@ -16,8 +16,13 @@ CLIP ?= lipsync_edge/samples/hello.wav
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
+ifeq ($(WEB),no)
+run: $(VENV)/.robot
 	$(BIN)/lipsync-edge run $(ARGS)
+else
+run: $(VENV)/.run  ## set up what is missing and speak a sentence: dummy board, face here and on a page
+	$(BIN)/python -m lipsync_edge.web.launch $(ARGS)
+endif
 
 # On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE, WEB: see tools/install.sh.
 export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT WEB
@@ -126,6 +131,10 @@ $(VENV)/.robot: $(VENV)/bin/python setup.py
 
 $(VENV)/.test: $(VENV)/.robot
 	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/.run: $(VENV)/.robot
+	$(PIP) -e '.[web]'
 	touch $@
 
 $(VENV)/.web: $(VENV)/.test

@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from lipsync_edge import config
 from lipsync_edge.realtime import PRIORITIES
 from lipsync_edge.servos.chip import Chip
+from lipsync_edge.web.options import load
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd/lipsync-edge.service"
@@ -139,7 +140,7 @@ def test_the_page_is_found_by_the_name_of_the_computer(root: Path) -> None:
     group = ElementTree.parse(root / "etc/avahi/services/lipsync-edge.service").getroot()
     ports = {s.findtext("type"): s.findtext("port") for s in group.iter("service")}
     assert set(ports) == {"_lipsync-edge._tcp", "_http._tcp"}
-    assert set(ports.values()) == set(re.findall(r"--port (\d+)", option("ExecStart", WEB_UNIT)))
+    assert set(ports.values()) == {str(load(root / "etc/lipsync-edge/web.yaml", {}).port)}
 
 
 @pytest.mark.slow
@@ -328,7 +329,7 @@ def test_a_head_without_a_page(root: Path) -> None:
     gone = with_page - set(tree(root))
     assert all("web" in name or "avahi" in name for name in gone)
     assert UNITS / WEB_UNIT.name in {Path(name) for name in gone}
-    assert not [name for name in tree(root) if "web" in name]
+    assert [name for name in tree(root) if "web" in name] == ["etc/lipsync-edge/web.yaml"]
     install(root)
     assert set(tree(root)) == with_page
 
@@ -344,7 +345,11 @@ def test_uninstall_leaves_config_and_state_and_purge_nothing(tmp_path: Path) -> 
     state.write_text("{}")
     install(tmp_path, "uninstall")
     backup = "boot/firmware/config.txt.before-lipsync-edge"
-    left = {"etc/lipsync-edge/config.yaml", "var/lib/lipsync-edge/pose.json"}
+    left = {
+        "etc/lipsync-edge/config.yaml",
+        "etc/lipsync-edge/web.yaml",
+        "var/lib/lipsync-edge/pose.json",
+    }
     assert set(tree(tmp_path)) == {*left, "boot/firmware/config.txt", backup}
     assert boot.read_text() == "dtparam=audio=on\n"
     install(tmp_path, "purge")
@@ -373,7 +378,7 @@ def test_the_whole_program_in_a_root_file_system(tmp_path: Path) -> None:
     said = run(python, "-IB", "-m", "lipsync_edge", "render", sample, "--json", "-o", os.devnull)
     assert json.loads(said.stdout)["complete"], said.stderr
     install(root, "uninstall")
-    assert set(tree(root)) == {"etc/lipsync-edge/config.yaml"}
+    assert set(tree(root)) == {"etc/lipsync-edge/config.yaml", "etc/lipsync-edge/web.yaml"}
 
 
 @pytest.mark.parametrize(("version", "has_it"), [(252, False), (254, True), (257, True)])

@@ -100,6 +100,7 @@ install_program() {
     trap - EXIT
     mkdir -p "$DESTDIR/usr/local/bin"
     ln -sfn "$PREFIX/bin/lipsync-edge" "$DESTDIR/usr/local/bin/lipsync-edge"
+    ! web || ln -sfn "$PREFIX/bin/lipsync-edge-web" "$DESTDIR/usr/local/bin/lipsync-edge-web"
 }
 
 web() { [ "$WEB" != no ]; }
@@ -212,6 +213,9 @@ install_config() {
         say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
     fi
     [ -z "${fresh:-}" ] || fill_in
+    if web && [ ! -e "$DESTDIR$ETC/web.yaml" ]; then
+        install -D -m 644 "$SOURCE/systemd/web.yaml" "$DESTDIR$ETC/web.yaml"
+    fi
 }
 
 fill_in() {
@@ -274,7 +278,8 @@ remove_web() {
         systemctl disable --now "$WEB_UNIT" 2>/dev/null || true
     fi
     web_files | while read -r _ to; do rm -f "$DESTDIR$to"; done
-    rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d" "$DESTDIR$WANTS/$WEB_UNIT"
+    rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d"
+    rm -f "$DESTDIR$WANTS/$WEB_UNIT" "$DESTDIR/usr/local/bin/lipsync-edge-web"
     if [ "$(id -u)" = 0 ] && [ -d "$DESTDIR$ETC" ]; then
         chown root:root "$DESTDIR$ETC"
         chmod 755 "$DESTDIR$ETC"
