@@ -60,6 +60,10 @@ APP = {
     "",
 }
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
+# A process of its own, which asks the head by its socket alone and stays small.
+WEB_MAY = BASE | {"protocol", "client", "notify", "ratelimit", "store", "runs"}
+WEB_MAY |= {"options", "schema", "yamlnodes"}
+WEB_LIBRARIES = {"tornado", "yaml"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
@@ -87,6 +91,7 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): ast.parse(path.read_text()) for path in FILES}
+WEB = {name for name in MODULES if name.split(".")[0] == "web"}
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -125,7 +130,7 @@ def calls(tree: ast.Module, name: str) -> list[int]:
 
 
 def test_every_module_has_a_layer() -> None:
-    assert set(MODULES) == BASE | PURE | DEVICES | RUNTIME | APP
+    assert set(MODULES) == BASE | PURE | DEVICES | RUNTIME | APP | WEB
 
 
 @pytest.mark.parametrize("name", sorted(BASE))
@@ -166,6 +171,17 @@ def test_drivers_are_imported_lazily(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(RUNTIME))
 def test_runtime_knows_protocols_not_devices(name: str) -> None:
     assert own(MODULES[name]) <= PURE | BASE | RUNTIME
+
+
+@pytest.mark.parametrize("name", sorted(WEB))
+def test_the_web_page_knows_the_head_by_its_socket_alone(name: str) -> None:
+    assert own(MODULES[name]) <= WEB | WEB_MAY
+    assert foreign(MODULES[name]) <= WEB_LIBRARIES
+
+
+@pytest.mark.parametrize("name", sorted(BASE | PURE | DEVICES | RUNTIME | APP))
+def test_the_head_knows_nothing_of_its_web_page(name: str) -> None:
+    assert not own(MODULES[name]) & WEB
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

@@ -1,0 +1,38 @@
+"""All addresses that are answered, in one place: add what is new here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tornado.web import StaticFileHandler
+
+from lipsync_edge.web import access
+from lipsync_edge.web.base import Guarded
+from lipsync_edge.web.live import LiveSocket
+
+STATIC = Path(__file__).parent / "static"
+API = "/api/v1"
+
+
+class File(Guarded, StaticFileHandler):
+    """A file of the page. tornado's handler refuses what lies outside of the folder."""
+
+    def set_extra_headers(self, path: str) -> None:
+        """Browsers ask again each time and are told 304: an update is seen at once."""
+        self.set_header("Cache-Control", "no-cache")
+
+
+def routes() -> list[tuple[Any, ...]]:
+    """(pattern, handler[, arguments]), the first match wins."""
+    return [
+        (f"{API}/hello", access.Hello),
+        (f"{API}/session", access.WhoAmI),
+        (f"{API}/pin/show", access.ShowPin),
+        (f"{API}/login", access.Login),
+        (f"{API}/logout", access.Logout),
+        (f"{API}/live", LiveSocket),
+        (r"/()", File, {"path": str(STATIC), "default_filename": "index.html"}),
+        (r"/static/(.+)", File, {"path": str(STATIC)}),
+        (r"/(favicon\.ico)", File, {"path": str(STATIC)}),
+    ]

@@ -1,0 +1,179 @@
+"""The web process itself: makes its parts, listens, serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tornado.http1connection import HTTP1ServerConnection
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+from lipsync_edge.errors import LipsyncError
+from lipsync_edge.notify import Notifier
+from lipsync_edge.ratelimit import RateLimit
+from lipsync_edge.web import certificate, limits, routes
+from lipsync_edge.web.base import NotFound
+from lipsync_edge.web.engine import Engine
+from lipsync_edge.web.hosts import Hosts
+from lipsync_edge.web.live import Live
+from lipsync_edge.web.options import WebOptions
+from lipsync_edge.web.pairing import Pairing
+from lipsync_edge.web.parts import Parts
+from lipsync_edge.web.sessions import Sessions
+from lipsync_edge.web.tell import tell_terminal
+
+log = logging.getLogger(__name__)
+
+BODY = 1 << 20
+HEADERS = 16 << 10
+HEADERS_S, BODY_S = 15.0, 20.0
+"""For a request's line and headers, or the next request; for a body."""
+STUCK_S = 20.0
+"""A peer that takes nothing for so long is let go, tcp(7)."""
+MESSAGE = 16 << 10
+
+
+class Server(HTTPServer):
+    """An HTTP server that takes so many connections and no more."""
+
+    crowd: limits.Crowd
+    _addresses: dict[IOStream, str]
+
+    def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
+        """A connection came."""
+        peer = str(address[0])
+        if not self.crowd.enter(peer):
+            stream.close()
+            return
+        with contextlib.suppress(OSError):  # gone already
+            stuck_ms = round(STUCK_S * 1000)
+            stream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stuck_ms)
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._addresses[stream] = peer
+        super().handle_stream(stream, address)
+
+    def on_close(self, server_conn: object) -> None:
+        """It went, or became a WebSocket, which has a limit of its own."""
+        super().on_close(server_conn)
+        assert isinstance(server_conn, HTTP1ServerConnection)
+        peer = self._addresses.pop(server_conn.stream, None)
+        if peer is not None:
+            self.crowd.leave(peer)
+
+    @classmethod
+    def make(
+        cls, app: HTTPServerConnectionDelegate, crowd: limits.Crowd, tls: ssl.SSLContext | None
+    ) -> Server:
+        """A server of ``app`` with all its limits; ``crowd`` is shared by those of one process."""
+        server = cls(
+            app, ssl_options=tls, max_header_size=HEADERS, max_body_size=BODY, chunk_size=65_536,
+            max_buffer_size=2 * BODY, idle_connection_timeout=HEADERS_S, body_timeout=BODY_S,
+        )  # fmt: skip
+        server.crowd, server._addresses = crowd, {}
+        return server
+
+
+def make_parts(options: WebOptions) -> Parts:
+    """What the handlers share; nothing runs yet. Makes the state folder: LipsyncError if not."""
+    folder = options.state_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LipsyncError(
+            f"The state folder {folder} cannot be made: {error.strerror}.", "Set --state-dir."
+        ) from error
+    engine = Engine(options.socket_path)
+    return Parts(
+        options=options,
+        folder=folder,
+        engine=engine,
+        live=Live(engine, options.max_viewers),
+        hosts=Hosts(options.name_list, options.anywhere),
+        sessions=Sessions(folder),
+        pairing=Pairing(folder),
+        pace=limits.Pace(),
+    )
+
+
+def make_app(parts: Parts) -> Application:
+    """All handlers, with the limits of WebSockets."""
+    return Application(
+        routes.routes(),
+        default_handler_class=NotFound,
+        log_function=_Journal(),
+        parts=parts,
+        websocket_max_message_size=MESSAGE,
+        websocket_ping_interval=20,
+        websocket_ping_timeout=15,
+    )
+
+
+class _Journal:
+    """Tells of requests that failed here, ever more rarely; not of those that were refused."""
+
+    def __init__(self) -> None:
+        self._limit = RateLimit()
+
+    def __call__(self, handler: RequestHandler) -> None:
+        status, request = handler.get_status(), handler.request
+        if status < 500 or status == 503:
+            return
+        held_back = self._limit.ask(f"{request.method} {status}", time.monotonic())
+        if held_back is not None:
+            log.warning("%d %s %s", status, request.method, request.path[:100])
+
+
+async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> None:
+    """Serve until SIGTERM or SIGINT. Raises LipsyncError where it cannot begin."""
+    parts = make_parts(options)
+    app, crowd, stop = make_app(parts), limits.Crowd(), asyncio.Event()
+    servers = [_listen(Server.make(app, crowd, None), options.address, options.port)]
+    tls = certificate.load(parts.folder)
+    if tls:
+        servers.append(_listen(Server.make(app, crowd, tls), options.address, options.tls_port))
+        parts.tls_port = servers[1][1]
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    for server, port in servers:
+        told(f"Open http{'s' if server.ssl_options else ''}://{_shown(options.address)}:{port}")
+    notifier = Notifier()
+    notifier.ready()
+    following = asyncio.create_task(parts.live.run())
+    if not len(parts.sessions):
+        tell_terminal(parts.pairing.show(time.monotonic()))  # not aloud at each power-on
+    await stop.wait()
+    notifier.stopping()
+    following.cancel()
+    for server, _ in servers:
+        server.stop()
+    await asyncio.gather(*(server.close_all_connections() for server, _ in servers))
+    await parts.engine.close()
+
+
+def _shown(address: str) -> str:
+    name = address or f"{socket.gethostname()}.local"
+    return f"[{name}]" if ":" in name else name
+
+
+def _listen(server: Server, address: str, port: int) -> tuple[Server, int]:
+    try:
+        sockets = bind_sockets(port, address or None)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise LipsyncError(
+            f"Nothing can listen at {address or 'port'} {port}: {why}.",
+            "Is another program there? Choose another one with --port and --tls-port.",
+        ) from error
+    server.add_sockets(sockets)
+    return server, int(sockets[0].getsockname()[1])
