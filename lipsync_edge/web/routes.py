@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tornado.web import StaticFileHandler
+from tornado.web import HTTPError, StaticFileHandler
 
 from lipsync_edge.web import access
 from lipsync_edge.web.base import Guarded
@@ -17,6 +17,12 @@ API = "/api/v1"
 
 class File(Guarded, StaticFileHandler):
     """A file of the page. tornado's handler refuses what lies outside of the folder."""
+
+    def parse_url_path(self, url_path: str) -> str:
+        """As tornado has it; a NUL is in no name, and Python's file functions raise on it."""
+        if "\0" in url_path:
+            raise HTTPError(404)
+        return super().parse_url_path(url_path)
 
     def set_extra_headers(self, path: str) -> None:
         """Browsers ask again each time and are told 304: an update is seen at once."""
