@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lipsync_edge.web.engine import Engine
     from lipsync_edge.web.hosts import Hosts
-    from lipsync_edge.web.limits import Pace
+    from lipsync_edge.web.limits import Crowd, Pace
     from lipsync_edge.web.live import Live
     from lipsync_edge.web.options import WebOptions
     from lipsync_edge.web.pairing import Pairing
@@ -30,4 +30,5 @@ class Parts:
     sessions: Sessions
     pairing: Pairing
     pace: Pace
+    uploads: Crowd
     tls_port: int = field(default=0)

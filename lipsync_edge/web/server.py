@@ -9,12 +9,19 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tornado.http1connection import HTTP1ServerConnection
+from tornado.http1connection import HTTP1Connection, HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerConnectionDelegate
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    HTTPMessageDelegate,
+    RequestStartLine,
+    ResponseStartLine,
+    parse_cookie,
+)
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
@@ -35,7 +42,7 @@ from lipsync_edge.web.tell import tell_terminal
 
 log = logging.getLogger(__name__)
 
-BODY = 1 << 20
+BODY, STRANGERS_BODY = 1 << 20, 16 << 10
 HEADERS = 16 << 10
 HEADERS_S, BODY_S = 15.0, 20.0
 """For a request's line and headers, or the next request; for a body."""
@@ -44,10 +51,32 @@ STUCK_S = 20.0
 MESSAGE = 16 << 10
 
 
+class _Gate(HTTPMessageDelegate):
+    """A request before its body is read: who has no session may not send much. A body is read
+    before a handler sees it, so a hundred strangers could fill the memory otherwise."""
+
+    def __init__(
+        self, inner: HTTPMessageDelegate, connection: HTTPConnection, sessions: Sessions
+    ) -> None:
+        self._inner, self._connection, self._sessions = inner, connection, sessions
+        self.data_received, self.finish = inner.data_received, inner.finish  # type: ignore[method-assign]
+        self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
+    ) -> Awaitable[None] | None:
+        cookies = parse_cookie(headers.get("Cookie", "")).values()
+        known = any(self._sessions.find(cookie) for cookie in cookies)
+        if not known and isinstance(self._connection, HTTP1Connection):
+            self._connection.set_max_body_size(STRANGERS_BODY)
+        return self._inner.headers_received(start_line, headers)
+
+
 class Server(HTTPServer):
     """An HTTP server that takes so many connections and no more."""
 
     crowd: limits.Crowd
+    sessions: Sessions
     _addresses: dict[IOStream, str]
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
@@ -71,16 +100,25 @@ class Server(HTTPServer):
         if peer is not None:
             self.crowd.leave(peer)
 
+    def start_request(
+        self, server_conn: object, request_conn: HTTPConnection
+    ) -> HTTPMessageDelegate:
+        """A request came."""
+        inner = super().start_request(server_conn, request_conn)
+        return _Gate(inner, request_conn, self.sessions)
+
     @classmethod
     def make(
-        cls, app: HTTPServerConnectionDelegate, crowd: limits.Crowd, tls: ssl.SSLContext | None
-    ) -> Server:
-        """A server of ``app`` with all its limits; ``crowd`` is shared by those of one process."""
+        cls, parts: Parts, crowd: limits.Crowd, tls: ssl.SSLContext | None = None,
+        headers_s: float = HEADERS_S, body_s: float = BODY_S,
+    ) -> Server:  # fmt: skip
+        """A server with all its limits; ``crowd`` is shared by those of one process."""
         server = cls(
-            app, ssl_options=tls, max_header_size=HEADERS, max_body_size=BODY, chunk_size=65_536,
-            max_buffer_size=2 * BODY, idle_connection_timeout=HEADERS_S, body_timeout=BODY_S,
+            make_app(parts), ssl_options=tls, max_header_size=HEADERS, max_body_size=BODY,
+            chunk_size=65_536, max_buffer_size=2 * BODY, idle_connection_timeout=headers_s,
+            body_timeout=body_s,
         )  # fmt: skip
-        server.crowd, server._addresses = crowd, {}
+        server.crowd, server.sessions, server._addresses = crowd, parts.sessions, {}
         return server
 
 
@@ -103,6 +141,7 @@ def make_parts(options: WebOptions) -> Parts:
         sessions=Sessions(folder),
         pairing=Pairing(folder),
         pace=limits.Pace(),
+        uploads=limits.Crowd(2, 2),
     )
 
 
@@ -137,11 +176,11 @@ class _Journal:
 async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> None:
     """Serve until SIGTERM or SIGINT. Raises LipsyncError where it cannot begin."""
     parts = make_parts(options)
-    app, crowd, stop = make_app(parts), limits.Crowd(), asyncio.Event()
-    servers = [_listen(Server.make(app, crowd, None), options.address, options.port)]
+    crowd, stop = limits.Crowd(), asyncio.Event()
+    servers = [_listen(Server.make(parts, crowd), options.address, options.port)]
     tls = certificate.load(parts.folder)
     if tls:
-        servers.append(_listen(Server.make(app, crowd, tls), options.address, options.tls_port))
+        servers.append(_listen(Server.make(parts, crowd, tls), options.address, options.tls_port))
         parts.tls_port = servers[1][1]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)

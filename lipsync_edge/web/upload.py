@@ -1,0 +1,76 @@
+"""A large body, streamed to a file on the disk that has no name: memory stays small, and nothing is
+left behind, whatever happens."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import IO
+
+from tornado.http1connection import HTTP1Connection
+from tornado.web import stream_request_body
+
+from lipsync_edge.errors import LipsyncError
+from lipsync_edge.web.base import Api
+from lipsync_edge.web.refusal import HttpRefused
+
+MOST = 64 << 20
+BODY_S = 300.0
+"""64 MB take as long at 1.7 Mbit a second."""
+
+
+@stream_request_body
+class Upload(Api):
+    """A handler whose ``post`` finds what was sent in :attr:`file`, rewound."""
+
+    most = MOST
+    file: IO[bytes] | None = None
+    _let_in = False
+
+    def prepare(self) -> None:
+        """The checks of every request, before the body is read."""
+        super().prepare()
+        if int(self.request.headers.get("Content-Length", "0")) > self.most:
+            raise HttpRefused(413, "too-long", f"At most {self.most >> 20} MB can be sent.")
+        if not self.parts.uploads.enter(self.peer):
+            raise HttpRefused(503, "busy", "Another sound is being sent.", "Wait for it.", 5.0)
+        self._let_in = True
+        self.file = self._make_file()
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(self.most)
+            self.request.connection.set_body_timeout(BODY_S)
+
+    def data_received(self, chunk: bytes) -> None:
+        """A piece came."""
+        if self.file:
+            try:
+                self.file.write(chunk)
+            except OSError as error:
+                self._drop()
+                raise _no_room(error) from error
+
+    def on_finish(self) -> None:
+        """Answered."""
+        self._drop()
+
+    def on_connection_close(self) -> None:
+        """Whoever sent it is gone."""
+        self._drop()
+
+    def _make_file(self) -> IO[bytes]:
+        try:
+            return tempfile.TemporaryFile(dir=self.parts.folder)
+        except OSError as error:
+            self._drop()
+            raise _no_room(error) from error
+
+    def _drop(self) -> None:
+        if self.file:
+            self.file.close()
+            self.file = None
+        if self._let_in:
+            self.parts.uploads.leave(self.peer)
+            self._let_in = False
+
+
+def _no_room(error: OSError) -> LipsyncError:
+    return HttpRefused(507, "no-room", f"The sound cannot be kept: {error.strerror}.")
