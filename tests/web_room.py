@@ -19,6 +19,7 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from lipsync_edge.clock import MonotonicClock
 from lipsync_edge.control import ControlServer, Request
 from lipsync_edge.web import limits, server
+from lipsync_edge.web.live import Live
 from lipsync_edge.web.options import WebOptions
 from lipsync_edge.web.pairing import make_pin
 
@@ -74,6 +75,7 @@ class Room:
         self.head = Socket(str(folder / "c.sock"))
         chosen = WebOptions(socket=str(folder / "c.sock"), state_dir=str(folder / "s"), **options)
         self.parts = server.make_parts(chosen)
+        self.parts.live = Live(self.parts.engine, chosen.max_viewers, period_s=0.02)
         self.crowd = limits.Crowd()
         self.timeouts = {"headers_s": 15.0, "body_s": 15.0}
         self.csrf, self.cookie = "", ""

@@ -25,7 +25,7 @@ from lipsync_edge.web.refusal import HttpRefused, refusal
 
 log = logging.getLogger(__name__)
 
-MOTION_HZ, STATUS_S, AGAIN_S = 30, 1.0, 1.0
+MOTION_HZ = 30
 REMEMBERED = 60
 """Statuses: a minute, for the support bundle."""
 UNSENT = 4096
@@ -62,9 +62,9 @@ class Viewer:
 class Live:
     """What the head does, for everyone who looks. ``run`` it for as long as the process lives."""
 
-    def __init__(self, engine: Engine, most: int) -> None:
-        """``most``: viewers at once."""
-        self._engine, self._most = engine, most
+    def __init__(self, engine: Engine, most: int, period_s: float = 1.0) -> None:
+        """``most``: viewers at once; ``period_s``: between two statuses, and two attempts."""
+        self._engine, self._most, self._period_s = engine, most, period_s
         self._viewers: set[Viewer] = set()
         self._watched = asyncio.Event()
         self._hello = self._up = ""
@@ -133,7 +133,7 @@ class Live:
                 if self.is_up:
                     log.warning("%s", error)
                 self._turn("down")
-            await _pause(STATUS_S)
+            await _pause(self._period_s)
 
     async def _meet(self) -> None:
         """The head is there (again), perhaps another one: who is it?"""
@@ -152,13 +152,14 @@ class Live:
             try:
                 await self._hand_on(self._engine.watch(hz=MOTION_HZ, detail="motion"))
             except ControlError:
-                await _pause(AGAIN_S)  # `_follow_status` tells of it
+                await _pause(self._period_s)  # `_follow_status` tells of it
 
     async def _hand_on(self, lines: AsyncIterator[bytes]) -> None:
         async with contextlib.aclosing(lines) as opened:  # type: ignore[type-var]
             async for line in opened:
                 # Not read here: thirty times a second that would be the greater part of the work.
-                self._tell("motion", (b"{" + line[len(_START) :]).decode())
+                if self.is_up:  # who the head is comes first
+                    self._tell("motion", (b"{" + line[len(_START) :]).decode())
                 if not self._viewers:
                     return
 
