@@ -79,14 +79,17 @@ async def test_a_head_that_is_gone_or_dumb_is_told_so(room: Room) -> None:
 
 @in_room()
 async def test_one_question_to_the_head_serves_all_who_look(room: Room) -> None:
+    room.head.describe["servos"] = [{"name": "jaw", "min_us": 1000, "hard_us": [500, 2500]}]
+    room.head.status["config"] = "/etc/a"
     await until(lambda: room.parts.live.is_up)
     alone = len(room.head.server._peers)
     viewers = [await room.look() for _ in range(5)]
     for viewer in viewers:
         first = json.loads(await viewer.read_message())
-        assert first["hello"]["head"] == "mouth10"
+        servos = [{"name": "jaw", "min_us": 1000}]  # what only set-up needs is not for all
+        assert first == {"hello": {"version": "1", "head": "mouth10", "servos": servos}}
         assert await told(viewer, "engine") == "up"
-        assert await told(viewer, "status") == room.head.status
+        assert await told(viewer, "status") == {"head": "mouth10", "line": "fine"}
     assert room.parts.live.n_viewers == 5
     assert len(room.head.server._peers) == alone + 1
     for viewer in viewers:

@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every error becomes a sentence on stderr and an exit code."""
     arguments = _parser().parse_args(argv)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, force=True)
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)  # strangers could fill the journal
     os.umask(0o077)
     try:
         return _run(arguments)

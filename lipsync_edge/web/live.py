@@ -128,7 +128,8 @@ class Live:
                     await self._meet()
                 self.history.append((time.time(), status))
                 if self._viewers:
-                    self._tell("status", json.dumps({"status": status}, separators=(",", ":")))
+                    shown = {"status": _public(status)}
+                    self._tell("status", json.dumps(shown, separators=(",", ":")))
             except ControlError as error:
                 if self.is_up:
                     log.warning("%s", error)
@@ -142,7 +143,7 @@ class Live:
         except ControlError as error:
             log.info("The head does not describe itself: %s", refusal(error).message)
             told = {}
-        self._hello = json.dumps({"hello": told}, separators=(",", ":"))
+        self._hello = json.dumps({"hello": _public(told)}, separators=(",", ":"))
         self._tell("hello", self._hello)
         self._turn("up")
 
@@ -162,6 +163,15 @@ class Live:
                     self._tell("motion", (b"{" + line[len(_START) :]).decode())
                 if not self._viewers:
                     return
+
+
+def _public(told: dict[str, Any]) -> dict[str, Any]:
+    """What a stranger may see of a description or status: nothing that only set-up needs. Pure."""
+    shown = {name: value for name, value in told.items() if name != "config"}
+    if servos := told.get("servos"):
+        hidden = ("hard_us", "keys")
+        shown["servos"] = [{k: v for k, v in s.items() if k not in hidden} for s in servos]
+    return shown
 
 
 async def _pause(seconds: float) -> None:

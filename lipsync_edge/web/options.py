@@ -32,7 +32,12 @@ class WebOptions:
     address: str = option("", "the address to listen at; empty: all that this computer has")
     port: int = option(8080, "port of http; 0: any that is free", "", 0, 65_535)
     tls_port: int = option(
-        8443, "port of https, once there is a certificate; 0: any that is free", "", 0, 65_535
+        -1,
+        "port of https, once there is a certificate; -1: 443 beside port 80, else 8443; "
+        "0: any that is free",
+        "",
+        -1,
+        65_535,
     )
     state_dir: str = option(
         "", "folder for sessions and certificate; empty: systemd's, else ~/.local/state"
@@ -46,6 +51,11 @@ class WebOptions:
     def socket_path(self) -> str:
         """Where the head listens."""
         return self.socket or default_socket()
+
+    @property
+    def tls_port_chosen(self) -> int:
+        """``tls_port``, where that is left to us: the usual one beside the usual one."""
+        return self.tls_port if self.tls_port >= 0 else 443 if self.port == 80 else 8443
 
     @property
     def name_list(self) -> tuple[str, ...]:

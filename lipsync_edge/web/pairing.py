@@ -16,6 +16,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipsync_edge.errors import LipsyncError
 from lipsync_edge.runs import boot_id
 from lipsync_edge.store import Store
 from lipsync_edge.web.refusal import HttpRefused
@@ -122,11 +123,15 @@ def _too_many(wait_s: float) -> HttpRefused:
 
 
 def make_pin(folder: Path) -> str:
-    """A fresh PIN, whose hash lies in the state folder: it is in force from now on."""
+    """A fresh PIN, whose hash lies in the state folder: it is in force from now on. LipsyncError
+    where nothing can be kept there."""
     pin, salt = f"{secrets.randbelow(1_000_000):06d}", secrets.token_hex(16)
     until_s = time.clock_gettime(time.CLOCK_BOOTTIME) + LIFE_S  # a Pi has no clock with a battery
     told = {"salt": salt, "hash": _hash(pin, salt), "until_s": until_s, "boot": boot_id()}
-    Store(folder).save(NAME, told)
+    if not Store(folder).save(NAME, told):
+        raise LipsyncError(
+            f"Nothing can be kept in {folder}.", "Is the disk full? See --state-dir."
+        )
     if os.geteuid() == 0:  # `sudo`, for a page that runs as another user
         owner = folder.stat()
         os.chown(folder / f"{NAME}.json", owner.st_uid, owner.st_gid)

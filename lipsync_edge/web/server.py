@@ -180,7 +180,9 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
     servers = [_listen(Server.make(parts, crowd), options.address, options.port)]
     tls = certificate.load(parts.folder)
     if tls:
-        servers.append(_listen(Server.make(parts, crowd, tls), options.address, options.tls_port))
+        servers.append(
+            _listen(Server.make(parts, crowd, tls), options.address, options.tls_port_chosen)
+        )
         parts.tls_port = servers[1][1]
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -190,7 +192,7 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
     notifier.ready()
     following = asyncio.create_task(parts.live.run())
     if not len(parts.sessions):
-        tell_terminal(parts.pairing.show(time.monotonic()))  # not aloud at each power-on
+        _tell_first_pin(parts)
     await stop.wait()
     notifier.stopping()
     following.cancel()
@@ -198,6 +200,14 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
         server.stop()
     await asyncio.gather(*(server.close_all_connections() for server, _ in servers))
     await parts.engine.close()
+
+
+def _tell_first_pin(parts: Parts) -> None:
+    """Nobody logged in yet: a PIN for the terminal, not aloud at each power-on."""
+    try:
+        tell_terminal(parts.pairing.show(time.monotonic()))
+    except LipsyncError as error:
+        log.warning("%s", error)
 
 
 def _shown(address: str) -> str:

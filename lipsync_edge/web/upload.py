@@ -20,10 +20,10 @@ BODY_S = 300.0
 
 @stream_request_body
 class Upload(Api):
-    """A handler whose ``post`` finds what was sent in :attr:`file`, rewound."""
+    """A handler whose ``post`` finds what was sent in :meth:`sent`."""
 
     most = MOST
-    file: IO[bytes] | None = None
+    _file: IO[bytes] | None = None
     _let_in = False
 
     def prepare(self) -> None:
@@ -34,19 +34,25 @@ class Upload(Api):
         if not self.parts.uploads.enter(self.peer):
             raise HttpRefused(503, "busy", "Another sound is being sent.", "Wait for it.", 5.0)
         self._let_in = True
-        self.file = self._make_file()
+        self._file = self._make_file()
         if isinstance(self.request.connection, HTTP1Connection):
             self.request.connection.set_max_body_size(self.most)
             self.request.connection.set_body_timeout(BODY_S)
 
     def data_received(self, chunk: bytes) -> None:
         """A piece came."""
-        if self.file:
+        if self._file:
             try:
-                self.file.write(chunk)
+                self._file.write(chunk)
             except OSError as error:
                 self._drop()
                 raise _no_room(error) from error
+
+    def sent(self) -> IO[bytes]:
+        """What was sent, from its beginning; it ends with the answer."""
+        assert self._file, "a body comes after prepare"
+        self._file.seek(0)
+        return self._file
 
     def on_finish(self) -> None:
         """Answered."""
@@ -64,9 +70,9 @@ class Upload(Api):
             raise _no_room(error) from error
 
     def _drop(self) -> None:
-        if self.file:
-            self.file.close()
-            self.file = None
+        if self._file:
+            self._file.close()
+            self._file = None
         if self._let_in:
             self.parts.uploads.leave(self.peer)
             self._let_in = False
