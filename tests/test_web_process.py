@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
+import yaml
 from web_room import Room, in_room
 
 from lipsync_edge.errors import ConfigError
@@ -87,6 +89,12 @@ def test_settings_that_cannot_be_are_told_with_file_line_and_remedy(tmp_path: Pa
     assert "command line: web.tls_port: 70000 is too large" in told
     assert "command line: web.anywhere: maybe" in told
     assert len(error.value.problems) == 6
+
+
+def test_the_documented_settings_are_the_defaults() -> None:
+    text = (Path(__file__).parents[1] / "docs/web.md").read_text()
+    block = re.search(r"```yaml\n(web:\n.*?)```", text, re.DOTALL)[1]
+    assert yaml.safe_load(block) == {"web": dataclasses.asdict(WebOptions())}
 
 
 def test_the_heads_config_names_its_socket(tmp_path: Path) -> None:
