@@ -92,6 +92,20 @@ def test_a_pin_that_many_addresses_guess_at_is_spoilt(tmp_path: Path) -> None:
         desk.show(61.0)
 
 
+def test_a_head_is_not_made_to_speak_pins_all_night(tmp_path: Path) -> None:
+    desk, now_s, shown_s = Pairing(tmp_path), 0.0, []
+    while now_s < 3600.0:
+        try:
+            desk.show(now_s)
+            shown_s.append(now_s)
+        except HttpRefused as refused:
+            now_s += refused.wait_s
+    assert shown_s == [0, 10, 30, 70, 150, 310, 630, 1270, 1910, 2550, 3190]
+    desk.show(now_s + 2 * pairing.LIFE_S + 1)  # and forgets it
+    with pytest.raises(HttpRefused, match="in 10 s"):
+        desk.show(now_s + 2 * pairing.LIFE_S + 1)
+
+
 @pytest.mark.parametrize("change", [{"boot": "another"}, {"until_s": 1.0}, {"until_s": "x"}])
 def test_a_pin_ends_with_its_time_and_with_the_boot(tmp_path: Path, change: dict) -> None:
     pin = make_pin(tmp_path)

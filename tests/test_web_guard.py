@@ -9,7 +9,7 @@ import json
 import pytest
 from web_room import Room, code, in_room, until
 
-from lipsync_edge.web import limits
+from lipsync_edge.web import limits, routes
 from lipsync_edge.web.hosts import Hosts, Interface, interfaces
 from lipsync_edge.web.limits import Crowd, Pace
 from lipsync_edge.web.refusal import HttpRefused
@@ -207,3 +207,22 @@ async def test_nobody_learns_where_the_program_broke(room: Room) -> None:
     assert code(answer) == (500, "internal")
     assert "Traceback" not in answer.body.decode()
     assert json.loads(answer.body)["error"]["remedy"]
+
+
+@in_room()
+async def test_a_file_that_changed_is_sent_anew(
+    room: Room,
+) -> None:
+    path = room.folder / "page.js"
+    path.write_text("one")
+    room.server.request_callback.add_handlers(
+        ".*", [(r"/test/(.+)", routes.File, {"path": str(room.folder)})]
+    )
+    first = await room.fetch("/test/page.js")
+    assert (first.code, first.body, first.headers["Cache-Control"]) == (200, b"one", "no-cache")
+    known = {"If-None-Match": first.headers["Etag"]}
+    assert (await room.fetch("/test/page.js", headers=known)).code == 304
+    path.write_text("three")
+    assert (await room.fetch("/test/page.js", headers=known)).body == b"three"
+    assert code(await room.fetch("/test/none.js")) == (404, "unknown")
+    assert code(await room.fetch("/test/c.sock")) == (403, "request")

@@ -123,7 +123,7 @@ class Live:
     async def _follow_status(self) -> None:
         while True:
             try:
-                status = (await self._engine.ask("status"))["status"]
+                status = (await self._engine.ask("status")).get("status", {})
                 if not self.is_up:
                     await self._meet()
                 self.history.append((time.time(), status))
@@ -139,7 +139,7 @@ class Live:
     async def _meet(self) -> None:
         """The head is there (again), perhaps another one: who is it?"""
         try:
-            told = (await self._engine.ask("describe"))["describe"]
+            told = (await self._engine.ask("describe")).get("describe", {})
         except ControlError as error:
             log.info("The head does not describe itself: %s", refusal(error).message)
             told = {}
@@ -159,8 +159,8 @@ class Live:
         async with contextlib.aclosing(lines) as opened:  # type: ignore[type-var]
             async for line in opened:
                 # Not read here: thirty times a second that would be the greater part of the work.
-                if self.is_up:  # who the head is comes first
-                    self._tell("motion", (b"{" + line[len(_START) :]).decode())
+                if self.is_up and line.startswith(_START):  # who the head is comes first
+                    self._tell("motion", b"{" + line[len(_START) :])
                 if not self._viewers:
                     return
 

@@ -73,16 +73,21 @@ class Pairing:
         self._guesses = Guesses()
         self._salt, self._wrong = "", 0
         self._show_s, self._spoilt = float("-inf"), 0
+        self._shows, self._shown_s = 0, float("-inf")
 
     def show(self, now_s: float) -> str:
         """A new PIN to tell. Raises HttpRefused where the last one was made just now, or where
-        the last ones were guessed at too often."""
+        the last ones were guessed at too often. While nobody logs in the pauses double, lest a
+        joker in the Wi-Fi has the head speak PINs all night."""
         if now_s < self._show_s:
             wait_s = self._show_s - now_s
             raise HttpRefused(
                 429, "too-fast", f"A new PIN can be had in {wait_s:.0f} s.", _TERMINAL, wait_s
             )
-        self._show_s = now_s + SHOW_S
+        if now_s - self._shown_s > 2 * LIFE_S:
+            self._shows = 0
+        self._show_s = now_s + SHOW_S * 2.0 ** min(self._shows, 6)
+        self._shows, self._shown_s = self._shows + 1, now_s
         return make_pin(self._folder)
 
     def check(self, pin: str, address: str, now_s: float) -> None:
@@ -97,7 +102,8 @@ class Pairing:
             self._salt, self._wrong = kept["salt"], 0
         if hmac.compare_digest(_hash(pin, kept["salt"]), kept["hash"]):
             self._guesses.right(address)
-            self._spoilt = 0
+            self._spoilt = self._shows = 0
+            self._show_s = min(self._show_s, now_s + SHOW_S)
             self._path.unlink(missing_ok=True)  # a PIN opens once
             return
         self._note_wrong(address, now_s)

@@ -193,13 +193,16 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
     following = asyncio.create_task(parts.live.run())
     if not len(parts.sessions):
         _tell_first_pin(parts)
-    await stop.wait()
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({waiting, following}, return_when=asyncio.FIRST_COMPLETED)
     notifier.stopping()
     following.cancel()
     for server, _ in servers:
         server.stop()
     await asyncio.gather(*(server.close_all_connections() for server, _ in servers))
     await parts.engine.close()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following  # raises what ended it before its time: systemd starts us again
 
 
 def _tell_first_pin(parts: Parts) -> None:
