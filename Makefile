@@ -93,8 +93,9 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test  ## cost per hop, import time, memory; BENCH_ARGS=--json for a program
+bench: $(VENV)/.web  ## cost per hop, memory, viewers' harm; BENCH_ARGS=--json for a program, without them
 	$(BIN)/python -m lipsync_tools.bench $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python -m lipsync_tools.viewers)
 
 i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain ServoKit
 	$(BIN)/python -m lipsync_tools.i2c_traffic
