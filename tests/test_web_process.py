@@ -105,7 +105,8 @@ def test_the_heads_config_names_its_socket(tmp_path: Path) -> None:
     ):  # fmt: skip
         config.write_text(text)
         assert options.head_socket(config) == socket_path
-    assert options.head_socket(tmp_path / "none") == ""
+    with pytest.raises(ConfigError, match="none"):
+        options.head_socket(tmp_path / "none")
 
 
 def test_the_folder_of_state() -> None:

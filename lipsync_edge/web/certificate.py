@@ -46,7 +46,7 @@ def make(folder: Path, names: Sequence[str]) -> str:
     name = next((name for name in names if name.endswith(".local")), names[0])
     _openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-sha256", "-days", str(DAYS), "-subj", f"/CN={name}",
+        "-sha256", "-days", str(DAYS), "-subj", f"/CN={name[:64]}",
         "-addext", f"subjectAltName={_alternatives(names)}",
         "-addext", "extendedKeyUsage=serverAuth",
         "-keyout", str(key), "-out", str(made),

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from lipsync_edge import __version__
@@ -76,10 +76,9 @@ def _add(parser: argparse.ArgumentParser, name: str, text: str) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     given = {f.name: getattr(arguments, f.name) for f in fields(WebOptions)}
     said = {name: text for name, text in given.items() if text is not None}
-    if arguments.config and "socket" not in said:
-        found = options.head_socket(arguments.config)
-        said |= {"socket": found} if found else {}
     chosen = options.load(arguments.settings, said)
+    if arguments.config and not chosen.socket:
+        chosen = replace(chosen, socket=options.head_socket(arguments.config))
     if arguments.forget:
         return _forget(chosen)
     return {"serve": _serve, "pin": _pin, "certificate": _certificate}[arguments.what](chosen)
@@ -89,7 +88,7 @@ def _serve(chosen: WebOptions) -> int:
     from lipsync_edge.web.server import serve
 
     if chosen.anywhere:
-        logging.warning("--anywhere: this page answers the whole internet, if that can reach it.")
+        logging.warning("anywhere: this page answers the whole internet, if that can reach it.")
     asyncio.run(serve(chosen, logging.info))
     return 0
 

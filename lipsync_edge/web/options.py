@@ -107,9 +107,13 @@ def _check(entries: Entries, problems: Problems) -> None:
 def head_socket(path: Path) -> str:
     """``service.socket`` of a head's config; empty where it says nothing.
 
-    The head checks its config itself: here a file that is wrong elsewhere does no harm.
+    The head checks its config itself, so a file that is wrong elsewhere does no harm here; one that
+    cannot be read at all is a ConfigError.
     """
-    node = read(path, Problems())
+    problems = Problems()
+    node = read(path, problems)
+    if not path.is_file():
+        problems.raise_all()
     for key in ("service", "socket"):
         node = _item(node, key)
     return str(node.value) if isinstance(node, yaml.ScalarNode) else ""
