@@ -11,7 +11,7 @@ CLIP ?= lipsync_edge/samples/hello.wav
 
 .PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine test-web audit \
 	check-wheels lint bench i2c-traffic soak drill \
-	fuzz test-tools models ablation evaluate picture face-picture clean install uninstall purge wheels
+	fuzz test-tools models ablation evaluate picture face-picture web-pictures clean install uninstall purge wheels
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -121,6 +121,10 @@ face-picture: $(VENV)/.face  ## draw docs/face.gif and docs/mouths.png: a face t
 	sh tools/system-packages.sh film
 	$(BIN)/lipsync-edge face $(CLIP) -o docs/face.gif --size 360 --fps 25
 	$(BIN)/lipsync-edge face $(CLIP) -o docs/mouths.png
+
+web-pictures: $(VENV)/.web  ## take docs/web-*.png from the real page
+	sh tools/system-packages.sh web
+	$(BIN)/python -m lipsync_tools.webpictures docs
 
 $(VENV)/bin/python:
 	sh tools/system-packages.sh robot "$(PYTHON)"

@@ -1,0 +1,118 @@
+"""Pictures of the page on a phone, from the real page of a head that speaks: docs/web-*.png.
+
+python -m lipsync_tools.webpictures docs
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lipsync_edge.cli import SAMPLE
+from lipsync_edge.web.pairing import make_pin
+from lipsync_tools.webstage import Head, Page
+
+CONFIG = """\
+# A jaw and two lips, printed in blue.
+head: jaw-lips
+
+audio: {{driver: dummy}}
+board: {{driver: simulator}}
+service: {{socket: {socket}}}
+
+servos:
+  jaw:
+    min_us: 1420    # teeth closed
+    max_us: 1780
+    neutral_us: 1420
+"""
+SIZE = {"width": 360, "height": 740}
+COLOURS = 128
+
+
+def login(page: Any, address: str, pin: str) -> None:
+    """As a person does it."""
+    page.goto(f"{address}/#setup")
+    field = page.get_by_label("PIN").first
+    field.fill(pin)
+    field.press("Enter")
+    field.wait_for(state="hidden")
+
+
+def live(page: Any) -> None:
+    """The face in mid-sentence."""
+    page.wait_for_function("Number(document.querySelector('[data-opening]').dataset.opening) > 0.2")
+
+
+def calm(page: Any) -> None:
+    """Whatever a page shows when it has loaded."""
+    page.wait_for_timeout(1200)
+
+
+VIEWS: tuple[tuple[str, str, str, Callable[[Any], None]], ...] = (
+    ("live", "live", "dark", live),
+    ("setup", "setup", "light", calm),
+    ("config", "config", "light", calm),
+    ("speak", "speak", "dark", calm),
+)
+
+
+def shoot(browser: Any, head: Head, page: Page, state: Path, out: Path) -> None:
+    """All views, each a file of ``out``."""
+    for name, route, scheme, ready in VIEWS:
+        context = browser.new_context(viewport=SIZE, color_scheme=scheme, device_scale_factor=2)
+        window = context.new_page()
+        login(window, page.address, make_pin(state))
+        window.goto(f"{page.address}/#{route}")
+        head.ask("hush")
+        head.say(SAMPLE)
+        ready(window)
+        path = out / f"web-{name}.png"
+        window.screenshot(path=path)
+        squeeze(path)
+        context.close()
+        print(path)
+
+
+def squeeze(path: Path) -> None:
+    """As few colours as one does not miss."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        flat = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    flat.save(path, optimize=True)
+
+
+def main() -> int:
+    """Make them."""
+    from playwright.sync_api import sync_playwright
+
+    parser = argparse.ArgumentParser(prog="webpictures", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", type=Path, help="where they go")
+    out = parser.parse_args().folder
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        print("chromium is missing: sh tools/system-packages.sh web", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        config, control, state = folder / "robot.yaml", folder / "head.sock", folder / "state"
+        config.write_text(CONFIG.format(socket=control))
+        state.mkdir()
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        with (
+            Head(config, control) as head,
+            Page(folder, control, "--state-dir", name + "/state") as page,
+        ):
+            shoot(browser, head, page, state, out)
+        browser.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
