@@ -98,18 +98,22 @@ def run_head(words: Sequence[str], control: str, arguments: Sequence[str]) -> in
     signal.signal(signal.SIGINT, lambda *_: None)  # ours to survive; a child does not inherit it
     head = subprocess.Popen(words)
     signal.signal(signal.SIGTERM, lambda *_: head.terminate())
-    while True:
-        try:
-            return head.wait(timeout=POLL_S if greets else None)
-        except subprocess.TimeoutExpired:
-            greets = not greet(control)
+    try:
+        while True:
+            try:
+                return head.wait(timeout=POLL_S if greets else None)
+            except subprocess.TimeoutExpired:
+                greets = not greet(control)
+    finally:
+        head.terminate()
+        head.wait()
 
 
 def greet(control: str) -> bool:
     """Let the head speak its sentence; False where it is not ready yet."""
     try:
         with Client(control) as head, SAMPLE.open("rb") as sound:
-            if ready := bool(head.status()["ready"]):
+            if ready := bool(head.status().get("ready")):
                 head.say(sound)
             return ready
     except ControlError:
