@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from stage import Stage
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,18 @@ def chromium() -> Iterator[object]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def routes() -> list[tuple[str, str, bool]]:
+    """(method, path, whether it is public) of all that the OpenAPI file describes."""
+    places = ("lipsync_edge/web/**/openapi.*", "docs/openapi.*")
+    found = [path for place in places for path in ROOT.glob(place)]
+    assert len(found) == 1, f"one OpenAPI file, not {found}"
+    described = yaml.safe_load(found[0].read_text())  # JSON is YAML
+    return [
+        (method.upper(), path, operation.get("security") == [])
+        for path, operations in described["paths"].items()
+        for method, operation in operations.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    ]

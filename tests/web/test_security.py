@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from stage import Asker, Stage
 
+from lipsync_edge.web.routes import routes as answered
 from lipsync_tools.webstage import until
 
 UPGRADE = (
@@ -73,6 +74,16 @@ def raw(stage: Stage, request: bytes | str, wait_s: float = 10.0) -> bytes:
 
 
 # ---- without PIN
+
+
+def test_the_list_of_routes_is_whole(routes: list[tuple[str, str, bool]]) -> None:
+    """What is answered is described, and what is described is answered."""
+    patterns = [row[0] for row in answered() if row[0].startswith("/api/")]
+    paths = {path for _, path, _ in routes}
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, path) for path in paths), pattern
+    for path in paths:
+        assert any(re.fullmatch(pattern, path) for pattern in patterns), path
 
 
 def test_nothing_but_the_live_view_is_open(
