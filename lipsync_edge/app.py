@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
 HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
-STOPPED_S = 1.0  # a short wait that took so long: we did not run at all
+STOPPED_S = 1.0  # a round of ours that took longer: we did not run, and the others may not have
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
 HOLD_S = 1.0  # longer than it takes to wake, no sound waits for servos
 MEND_S = 1.0  # pause between attempts to open a board that was not there at the start
@@ -105,6 +105,7 @@ class Robot:
             config.service.realtime == "auto", logging.WARNING if unattended else logging.INFO
         )
         self._blocks = Counted()
+        self._round_s = self._clock.now()
         self._has_source = source is not None
         self._sound = Sound(
             config, self._has_source, self._clock, self._telemetry, self._realtime,
@@ -235,20 +236,22 @@ class Robot:
 
     def _watch(self, draw: Callable[[Scene], None]) -> None:
         while not self._wait():
+            self._end_when_done()  # first, for nobody is forgiven later than in the wait
             draw(Scene(self._chain.mover.snapshot, self._health()))
             self._tell()
             if self._clock.now() >= self._mend_s:
                 self._open_board()
             if failure := self._sound.step():
                 self._supervisor.stop(failure, failed=True)
-            self._end_when_done()
 
     def _wait(self) -> bool:
-        """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone."""
-        begun_s = self._clock.now()
+        """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone;
+        it may happen in the wait or in the work of a round."""
         ends = self._supervisor.wait(FRAME_S)
-        if self._clock.now() - begun_s > STOPPED_S:
-            self._supervisor.forgive()
+        now_s = self._clock.now()
+        unseen_s, self._round_s = now_s - self._round_s - STOPPED_S, now_s
+        if unseen_s > 0:
+            self._supervisor.forgive(unseen_s)
             self._blocks = Counted()
         return ends
 
