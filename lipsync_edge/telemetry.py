@@ -12,7 +12,7 @@ class Series:
     """The last ``capacity`` values of a measurement; adding one allocates nothing."""
 
     def __init__(self, capacity: int = 65536) -> None:
-        self._values = np.zeros(capacity, np.float32)
+        self._values = np.full(capacity, np.nan, np.float32)  # touched now, so memory never grows
         self.count = 0
 
     def add(self, value: float) -> None:

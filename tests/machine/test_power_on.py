@@ -37,17 +37,18 @@ def test_the_head_is_ready_without_network_and_login(guest: Guest, figures: Figu
     started_s, ready_s = (
         int(times[f"{name}TimestampMonotonic"]) / 1e6 for name in ("ExecMainStart", "ActiveEnter")
     )
-    blame = guest.run("systemd-analyze", "blame", "--no-pager").out.splitlines()
-    chain = guest.run("systemd-analyze", "critical-chain", UNIT, "--no-pager").out.splitlines()
+    assert guest.run("systemctl", "is-system-running", "--wait").out.strip() == "running"
+    startup = analyzed(guest, "time")
+    chain = analyzed(guest, "critical-chain", UNIT)
     figures["power-on"] = {
         "ready_s": round(ready_s, 2),
         "own_share_s": round(ready_s - started_s, 2),
-        "blame": [line.strip() for line in blame[:8]],
+        "startup": startup[0],
         "critical_chain": [line for line in chain[3:] if line],
     }
     assert times["NRestarts"] == "0"
     assert 0 < started_s < ready_s
-    assert any(UNIT in line for line in blame)
+    assert any(line.startswith(UNIT) for line in chain)
     interfaces = guest.run("ls", "/sys/class/net").out.split()
     assert "lo" in interfaces
     carriers = {n: guest.run("cat", f"/sys/class/net/{n}/carrier").out.strip() for n in interfaces}
@@ -57,6 +58,16 @@ def test_the_head_is_ready_without_network_and_login(guest: Guest, figures: Figu
     assert owners.splitlines() == ["i2c 660", "gpio 660"]
     log = guest.run("journalctl", "-b", "-u", UNIT, "-o", "cat").out
     assert "Traceback" not in log
+
+
+def analyzed(guest: Guest, *words: str, tries: int = 4) -> list[str]:
+    """What systemd-analyze says. In a guest it now and then waits for longer than anybody
+    would; then it is asked again."""
+    for _ in range(tries):
+        answer = guest.run("systemd-analyze", "--no-pager", *words, timeout_s=15)
+        if answer.code == 0:
+            return answer.out.splitlines()
+    raise TimeoutError(f"systemd-analyze {' '.join(words)}: {answer.err}")
 
 
 def test_what_is_spoken_is_what_render_says(guest: Guest, figures: Figures, tmp_path: Path) -> None:
