@@ -25,6 +25,7 @@ PURE = {
     *("calibration", "pulses", "yamledit"),
     *("drawing", "mouth", "portrait", "visemes", "alive"),
     *("health", "ratelimit", "protocol"),
+    *("jog", "loudness"),
 }
 DEVICES = {
     "audio.probe",
@@ -59,6 +60,7 @@ APP = {
     "__main__",
     "",
 }
+APP |= {"about", "gauges", "insides"}
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
