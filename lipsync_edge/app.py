@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from lipsync_edge.about import motion
 from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
 from lipsync_edge.attendant import Attendant, last_pose, led_state
 from lipsync_edge.audio import Source
@@ -33,11 +34,12 @@ from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
 from lipsync_edge.desk import Desk
 from lipsync_edge.engine import Feeder, Pacer
-from lipsync_edge.errors import BoardError, LipsyncError, UsageError
+from lipsync_edge.errors import BoardError, LipsyncError
+from lipsync_edge.gauges import Gauges
 from lipsync_edge.health import Counted, Vitals
+from lipsync_edge.insides import Inside, Reread
 from lipsync_edge.logs import LogQueue
 from lipsync_edge.realtime import Realtime
-from lipsync_edge.reload import live_changes
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.service import Service, socket_path
 from lipsync_edge.servos.rig import Rig
@@ -53,7 +55,7 @@ log = logging.getLogger(__name__)
 RING_S = 2.0  # how far the analyzer may fall behind before it begins anew
 FRAME_S = 1 / 20  # pictures of the face
 HUNG_S = 5.0  # a thread without a heartbeat for so long does not come back
-STOPPED_S = 1.0  # a short wait that took so long: we did not run at all
+STOPPED_S = 1.0  # a round of ours that took longer: we did not run, and the others may not have
 TAIL_S = 0.5  # after the last sample, so that the mouth comes to rest
 HOLD_S = 1.0  # longer than it takes to wake, no sound waits for servos
 MEND_S = 1.0  # pause between attempts to open a board that was not there at the start
@@ -61,14 +63,14 @@ MEND_S = 1.0  # pause between attempts to open a board that was not there at the
 
 class Robot:
     """A running head. ``source``: what it says; None: what its microphone hears, until stopped.
-    ``reread``: the config anew, as it was first made."""
+    ``reread``: the config anew, as it was first made, or with a text for its file's content."""
 
     def __init__(
         self,
         config: Config,
         source: Source | None,
         max_s: float = math.inf,
-        reread: Callable[[], Config] | None = None,
+        reread: Reread | None = None,
     ) -> None:
         self.config = config
         self.vitals = Vitals()
@@ -105,6 +107,7 @@ class Robot:
             config.service.realtime == "auto", logging.WARNING if unattended else logging.INFO
         )
         self._blocks = Counted()
+        self._round_s = self._clock.now()
         self._has_source = source is not None
         self._sound = Sound(
             config, self._has_source, self._clock, self._telemetry, self._realtime,
@@ -141,8 +144,18 @@ class Robot:
         self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
         self.actions = Actions(self._courier, care, self._chain.mover, self._supervisor)
-        self._desk = Desk(
-            socket_path(config.service), self.actions, self._courier, rate_hz, self._reload,
+        self._gauges = Gauges(self._telemetry)
+        self._desk = self._make_desk(rate_hz)
+
+    def _make_desk(self, rate_hz: int) -> Desk:
+        inside = Inside(
+            self.config, self._model.name, self._model.axes, self._reread, self._move_by,
+            self.actions.restart if self._service.safe_mode else None, self._attendant.blink,
+            self._supervisor,
+        )  # fmt: skip
+        return Desk(
+            socket_path(self.config.service), self.actions, self._courier, rate_hz, inside,
+            lambda: motion(self._chain.mover.snapshot, self._chain.analyzer.loudness, rate_hz),
             self._clock,
         )  # fmt: skip
 
@@ -235,20 +248,22 @@ class Robot:
 
     def _watch(self, draw: Callable[[Scene], None]) -> None:
         while not self._wait():
+            self._end_when_done()  # first, for nobody is forgiven later than in the wait
             draw(Scene(self._chain.mover.snapshot, self._health()))
             self._tell()
             if self._clock.now() >= self._mend_s:
                 self._open_board()
             if failure := self._sound.step():
                 self._supervisor.stop(failure, failed=True)
-            self._end_when_done()
 
     def _wait(self) -> bool:
-        """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone."""
-        begun_s = self._clock.now()
+        """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone;
+        it may happen in the wait or in the work of a round."""
         ends = self._supervisor.wait(FRAME_S)
-        if self._clock.now() - begun_s > STOPPED_S:
-            self._supervisor.forgive()
+        now_s = self._clock.now()
+        unseen_s, self._round_s = now_s - self._round_s - STOPPED_S, now_s
+        if unseen_s > 0:
+            self._supervisor.forgive(unseen_s)
             self._blocks = Counted()
         return ends
 
@@ -271,21 +286,9 @@ class Robot:
             "head": self.config.head.name, "model": self._model.name,
             "config": self.config.source, "device": self._sound.name,
             "uptime_s": self._clock.now() - self._begun_s,
+            **self._gauges.read(self._clock.now(), self._chain.budget),
             "warmth": self._attendant.warmth(), "computer": self._attendant.computer,
         }  # fmt: skip
-
-    def _reload(self) -> dict[str, Any]:
-        """Take over what a running head can; refuse all where something else changed too."""
-        if self._reread is None:
-            raise UsageError("This head was started without a config file.")
-        if self._service.safe_mode:
-            self.actions.restart()
-            return {"changed": [], "restarts": True}
-        new = self._reread()
-        changed = live_changes(self.config, new)
-        if changed:
-            self._move_by(new)
-        return {"changed": changed, "restarts": False}
 
     def _move_by(self, config: Config) -> None:
         """The same sound, stream, model and board; another way to move."""

@@ -142,7 +142,9 @@ def _run(arguments: argparse.Namespace) -> int:
     play = arguments.play or (None if waits else str(SAMPLE))
     source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
     view = make_view("none" if arguments.json else arguments.ui, loaded.head)
-    robot = Robot(loaded, source, arguments.max_s, lambda: load(arguments, arguments.config))
+    robot = Robot(
+        loaded, source, arguments.max_s, lambda text: load(arguments, arguments.config, text)
+    )
     try:
         summary = robot.run(view.draw)
     finally:

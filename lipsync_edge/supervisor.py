@@ -65,9 +65,11 @@ class Supervisor:
         now_s = self._clock.now()
         return {name: now_s - beat_s for name, beat_s in self._beats.items()}
 
-    def forgive(self) -> None:
-        """Count all silence from now on: who asks did not run either (SIGSTOP, a debugger)."""
-        self._beats.update(dict.fromkeys(self._beats, self._clock.now()))
+    def forgive(self, unseen_s: float) -> None:
+        """Leave so much of all silence out: who asks did not run either (SIGSTOP, a debugger)."""
+        now_s = self._clock.now()
+        for name, beat_s in self._beats.copy().items():
+            self._beats[name] = min(beat_s + unseen_s, now_s)
 
     def native_ids(self, name: str) -> list[int]:
         """The kernel's ids of the threads called ``name``."""

@@ -25,6 +25,7 @@ PURE = {
     *("calibration", "pulses", "yamledit"),
     *("drawing", "mouth", "portrait", "visemes", "alive"),
     *("health", "ratelimit", "protocol"),
+    *("jog", "loudness"),
 }
 DEVICES = {
     "audio.probe",
@@ -59,6 +60,7 @@ APP = {
     "__main__",
     "",
 }
+APP |= {"about", "gauges", "insides"}
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
 # A process of its own, which asks the head by its socket alone and stays small.
 WEB_MAY = BASE | {"protocol", "client", "notify", "ratelimit", "store", "runs"}

@@ -71,7 +71,9 @@ def test_a_thread_that_hangs_in_its_first_round_grows_old_unless_forgiven() -> N
     supervisor.loop("mover", lambda: supervisor.stop("done") if goes_on.wait(5) else None)
     clock.sleep_until(7.0)
     assert supervisor.beat_ages_s() == {"mover": 7.0}
-    supervisor.forgive()
+    supervisor.forgive(6.0)
+    assert supervisor.beat_ages_s() == {"mover": 1.0}
+    supervisor.forgive(60.0)
     clock.sleep_until(8.0)
     assert supervisor.beat_ages_s() == {"mover": 1.0}
     (native_id,) = supervisor.native_ids("mover")

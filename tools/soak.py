@@ -2,9 +2,9 @@
 
     python -m lipsync_tools.soak SECONDS
 
-prints JSON. The delay is measured from outside: both devices are recorded, and what the speaker
-played is found in what the microphone heard, by cross-correlation. The simulated board keeps no
-record of the pulses here, so that memory that grows is the robot's own.
+prints JSON, and once a minute on standard error how it goes. The delay is measured from outside:
+what the microphone heard is found in what the speaker played, by cross-correlation. Both are the
+channels of one recording of one sound card, so that it is right to the sample.
 """
 
 from __future__ import annotations
@@ -35,25 +35,26 @@ MAX_RSS_GROWTH, MAX_DRIFT_MS = 1.0, 1.0  # per cent, ms
 
 
 class Recorder:
-    """Listens to a device without a break; :meth:`piece` gives what came from a sample on."""
+    """Listens to both channels of the card without a break; :meth:`piece` gives what came."""
 
     KEPT_S = 20
+    PLAYED, HEARD = 0, 1
 
-    def __init__(self, server: SoundServer, source: str) -> None:
-        self._kept = np.zeros(self.KEPT_S * RATE_HZ, np.int16)
+    def __init__(self, server: SoundServer) -> None:
+        self._kept = np.zeros((self.KEPT_S * RATE_HZ, 2), np.int16)
         self.n_samples = 0
         self._process = subprocess.Popen(
-            ("parec", "--latency-msec=50", "-d", source, "--format=s16le", "--channels=1",
-             f"--rate={RATE_HZ}", "--raw"),
+            ("parec", "--latency-msec=50", "-d", "card.monitor", "--format=s16le", "--channels=2",
+             "--channel-map=front-left,front-right", f"--rate={RATE_HZ}", "--raw"),
             env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def piece(self, begin: int, seconds: float) -> NDArray[np.float64]:
-        """Samples (n,) from index ``begin``, which must not be older than 20 s."""
+    def piece(self, channel: int, begin: int, seconds: float) -> NDArray[np.float64]:
+        """Samples (n,) of a channel from index ``begin``, which must not be older than 20 s."""
         index = np.arange(begin, begin + int(seconds * RATE_HZ)) % len(self._kept)
-        return self._kept[index].astype(np.float64)
+        return self._kept[index, channel].astype(np.float64)
 
     def stop(self) -> None:
         """End it."""
@@ -62,8 +63,8 @@ class Recorder:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        while data := self._process.stdout.read(2 * RATE_HZ // 50):
-            block = np.frombuffer(data[: len(data) // 2 * 2], np.int16)
+        while data := self._process.stdout.read(4 * RATE_HZ // 50):
+            block = np.frombuffer(data[: len(data) // 4 * 4], np.int16).reshape(-1, 2)
             index = np.arange(self.n_samples, self.n_samples + len(block)) % len(self._kept)
             self._kept[index] = block
             self.n_samples += len(block)
@@ -149,8 +150,8 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
     rss_kb: list[float] = []
     threads: list[int] = []
     lags: list[float] = []
-    with SoundServer(folder / "server") as server, server.fed(speech):
-        ears = [Recorder(server, source) for source in ("micfeed.monitor", "speaker.monitor")]
+    with SoundServer(folder / "server", one_clock=True) as server, server.fed(speech):
+        ear = Recorder(server)
         robot = subprocess.Popen(
             command, env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -164,26 +165,28 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
                     kb, n_threads = rss_kb_and_threads(robot.pid)
                     rss_kb.append(kb)
                     threads.append(n_threads)
-                    lags.append(_lag(ears))
+                    lags.append(_lag(ear))
+                    if len(lags) % 6 == 0:
+                        figures = f"{kb / 1024:.1f} MB, {n_threads} threads, {lags[-1]:.2f} ms"
+                        print(f"{len(lags) // 6} of {seconds / 60:.0f} min: {figures}",
+                              file=sys.stderr, flush=True)  # fmt: skip
         finally:
             robot.terminate()
             out, err = robot.communicate(timeout=30)
-            for ear in ears:
-                ear.stop()
+            ear.stop()
     if robot.returncode or len(lags) < 3:
         last = (err.strip().splitlines() or ["no word"])[-1]
         raise RuntimeError(f"it ended with {robot.returncode}: {last}")
     return judge(rss_kb, threads, lags, json.loads(out))
 
 
-def _lag(ears: list[Recorder]) -> float:
+def _lag(ear: Recorder) -> float:
     """Of what was heard some seconds ago, which has been played by now."""
-    heard, played = ears
-    begin = min(ear.n_samples for ear in ears) - int((PIECE_S + 2 * REACH_S) * RATE_HZ)
-    early = begin - int(REACH_S * RATE_HZ / 2)  # the recorders began at different moments
-    if early < 0:
+    begin = ear.n_samples - int((PIECE_S + REACH_S) * RATE_HZ)
+    if begin < 0:
         return float("nan")
-    return lag_ms(heard.piece(begin, PIECE_S), played.piece(early, PIECE_S + 2 * REACH_S))
+    heard = ear.piece(ear.HEARD, begin, PIECE_S)
+    return lag_ms(heard, ear.piece(ear.PLAYED, begin, PIECE_S + REACH_S))
 
 
 def main() -> int:

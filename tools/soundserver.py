@@ -39,6 +39,17 @@ set-default-sink speaker
 set-default-source mic
 """
 
+ONE_CLOCK = """\
+.fail
+load-module module-native-protocol-unix auth-anonymous=1 socket={dir}/native
+load-module module-null-sink sink_name=card rate={rate} format=s16le channels=2 channel_map=front-left,front-right
+load-module module-remap-sink sink_name=speaker master=card remix=no channels=1 channel_map=mono master_channel_map=front-left
+load-module module-remap-sink sink_name=micfeed master=card remix=no channels=1 channel_map=mono master_channel_map=front-right
+load-module module-remap-source source_name=mic master=card.monitor remix=no channels=1 channel_map=mono master_channel_map=front-right
+set-default-sink speaker
+set-default-source mic
+"""  # noqa: E501
+
 ALSA_CONF = """\
 pcm.speaker {{ type pulse server "unix:{dir}/native" device "speaker" hint {{ show on description "speaker" }} }}
 pcm.mic {{ type pulse server "unix:{dir}/native" device "mic" hint {{ show on description "mic" }} }}
@@ -61,9 +72,14 @@ def missing() -> str:
 class SoundServer:
     """One PulseAudio daemon in a folder of its own. Use as a context manager."""
 
-    def __init__(self, folder: Path, rate_hz: int = RATE_HZ) -> None:
+    def __init__(self, folder: Path, rate_hz: int = RATE_HZ, one_clock: bool = False) -> None:
+        """``one_clock``: speaker and microphone are the two channels of one sink, ``card``: what
+        ``card.monitor`` gives is what both carried, sample by sample. Else each is a sink of its
+        own, whose clock is its own too: by some ppm, for a null sink counts whole microseconds.
+        """
         self.folder = folder
         self.rate_hz = rate_hz
+        self._one_clock = one_clock
         self._clock = MonotonicClock()
         self._helpers: list[subprocess.Popen[bytes]] = []
 
@@ -91,7 +107,8 @@ class SoundServer:
             (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         form = f"rate={self.rate_hz} channels=1 format=s16le"
         conf = self.folder / "server.pa"
-        conf.write_text(SERVER_CONF.format(dir=self.folder, form=form))
+        text = ONE_CLOCK if self._one_clock else SERVER_CONF
+        conf.write_text(text.format(dir=self.folder, form=form, rate=self.rate_hz))
         (self.folder / "asound.conf").write_text(ALSA_CONF.format(dir=self.folder))
         self.run(
             "pulseaudio", "-n", "-F", str(conf), "--daemonize=yes", "--exit-idle-time=-1",
@@ -99,7 +116,7 @@ class SoundServer:
             "--realtime=no", "--high-priority=no", "--disable-shm=yes",
         )  # fmt: skip
         # A null sink that nobody records runs with seconds of latency; two listeners keep it brisk.
-        for sink in ("speaker", "micfeed"):
+        for sink in ("card",) if self._one_clock else ("speaker", "micfeed"):
             self._spawn("parec", "--latency-msec=5", "-d", f"{sink}.monitor", "--raw")
         self._wait(self._is_brisk)
 

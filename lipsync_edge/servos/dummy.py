@@ -12,8 +12,8 @@ from lipsync_edge.clock import Clock, MonotonicClock
 from lipsync_edge.faults import BOARD_FAULTS, parse_faults
 from lipsync_edge.servos import BoardHealth, Slot
 
-RECORD_LENGTH = 20_000
-"""Updates kept, the newest: 400 s at 50 Hz. A program that runs for days must not grow."""
+RECORD_LENGTH = 3000
+"""Updates kept, the newest: a minute at 50 Hz. A program that runs for days must not grow."""
 
 
 class DummyBoard:
