@@ -86,7 +86,7 @@ setup(
     package_dir={"lipsync_tools": "tools", "lipsync_models": "models"},
     package_data={
         "lipsync_edge": ["default.yaml", "heads/*.yaml", "samples/*"],
-        "lipsync_edge.web": ["static/*", "static/*/*"],
+        "lipsync_edge.web": ["openapi.json", "static/*", "static/*/*"],
         "lipsync_models": ["*/*"],
     },
     install_requires=REQUIRES,

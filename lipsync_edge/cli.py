@@ -14,7 +14,7 @@ from typing import Any
 from lipsync_edge import __version__, cli_calibrate, cli_control, config
 from lipsync_edge.audio import Source
 from lipsync_edge.cli_parts import Parser, add_choices, add_command, load, log_to_stderr
-from lipsync_edge.errors import LipsyncError, UsageError
+from lipsync_edge.errors import ConfigError, LipsyncError, UsageError
 from lipsync_edge.notify import Notifier
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
@@ -184,16 +184,24 @@ def _tell_damage(source: Source | None) -> bool:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.about import problems_of, warnings_of
     from lipsync_edge.build import budget_of, make_model
     from lipsync_edge.clock import MonotonicClock
 
-    loaded = load(arguments, arguments.config)
+    try:
+        loaded = load(arguments, arguments.config)
+    except ConfigError as error:
+        if not arguments.json:
+            raise
+        print(json.dumps({"problems": problems_of(error)}, indent=2))
+        return error.exit_code
     model = make_model(loaded, MonotonicClock())
     budget = budget_of(loaded, model, loaded.audio.rate_hz or 48_000)
     if arguments.json:
         items = {item.name: item.ms for item in budget.items}
-        report = {"source": loaded.source, "budget_ms": items, "needed_ms": budget.needed_ms,
-                  "lookahead_ms": budget.lookahead_ms, "trail_ms": budget.trail_ms}  # fmt: skip
+        report = {"problems": warnings_of(loaded), "source": loaded.source, "budget_ms": items,
+                  "needed_ms": budget.needed_ms, "lookahead_ms": budget.lookahead_ms,
+                  "trail_ms": budget.trail_ms}  # fmt: skip
         print(json.dumps(report, indent=2))
     else:
         n_servos = len(loaded.head.servos)

@@ -11,7 +11,7 @@ from lipsync_edge.actions import Actions
 from lipsync_edge.audio import Source
 from lipsync_edge.clock import Clock
 from lipsync_edge.control import Request
-from lipsync_edge.errors import ConfigError, LipsyncError
+from lipsync_edge.errors import ConfigError, LipsyncError, NeedsRestart
 from lipsync_edge.face import AXES, axis_range
 from lipsync_edge.jog import HOLD_S as JOG_S
 from lipsync_edge.jog import US_PER_S, Wish
@@ -85,6 +85,8 @@ class Orders:
             getattr(self, "_" + name)(request)
         except ConfigError as error:
             request.refuse("config", "\n".join(error.problems), "The old config is kept.")
+        except NeedsRestart as error:
+            request.refuse("restart", error.message, error.remedy)
         except LipsyncError as error:
             request.refuse("failed", error.message, error.remedy)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lipsync_edge.config import Config
-from lipsync_edge.errors import UsageError
+from lipsync_edge.errors import NeedsRestart
 from lipsync_edge.options import SECTIONS
 
 LIVE = {"motion", "log"}
@@ -49,13 +49,13 @@ def needs_restart(key: str) -> bool:
 
 
 def live_changes(old: Config, new: Config) -> list[str]:
-    """:func:`changes`, all of which a running head can take over; UsageError where it cannot."""
+    """:func:`changes`, all of which a running head can take over; NeedsRestart where it cannot."""
     changed = changes(old, new)
     fixed = [key for key in changed if needs_restart(key)]
     if [s.name for s in old.head.servos] != [s.name for s in new.head.servos]:
         fixed = fixed or ["the head's servos"]
     if fixed:
-        raise UsageError(
+        raise NeedsRestart(
             f"{', '.join(fixed)}: cannot change while the head runs. The old config is kept.",
             "lipsync-edge restart takes it over, with a gap of about half a second.",
         )

@@ -1,9 +1,8 @@
 """What must outlive a restart or a pulled plug: small JSON files, each whole or not there.
 
-A file is written beside its name, flushed to the disk, renamed, and the folder is flushed: a rename
-is atomic on POSIX file systems, so a reader finds the old state or the new one. A checksum tells
-decay of the card. For one process and one thread: the main one. Nothing here may stop a head from
-talking.
+Files are replaced in one step (``atomic``), so a reader finds the old state or the new one. A
+checksum tells decay of the card. For one process and one thread: the main one. Nothing here may
+stop a head from talking.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from lipsync_edge.atomic import replace
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,8 @@ class Store:
         if path is None:
             return False
         try:
-            _replace(path, _encoded(state))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, _encoded(state))
         except OSError as error:
             self._warn(f"{path} cannot be written ({error.strerror})")
         except (TypeError, ValueError) as error:
@@ -107,24 +109,3 @@ def _decoded(text: bytes) -> State | None:
 def _checksum(state: State) -> str:
     text = json.dumps(state, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path`` so that a cut of the power leaves the old file or the new one."""
-    part = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

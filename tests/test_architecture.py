@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lipsync_edge"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "clock"}
+BASE = {"errors", "clock", "atomic"}
 PURE = {
     *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),
@@ -64,7 +64,7 @@ APP |= {"about", "gauges", "insides"}
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
 # A process of its own, which asks the head by its socket alone and stays small.
 WEB_MAY = BASE | {"protocol", "client", "notify", "ratelimit", "store", "runs"}
-WEB_MAY |= {"options", "schema", "yamlnodes"}
+WEB_MAY |= {"options", "schema", "yamlnodes", "yamledit"}
 WEB_LIBRARIES = {"tornado", "yaml"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {

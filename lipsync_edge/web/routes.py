@@ -7,9 +7,11 @@ from typing import Any
 
 from tornado.web import HTTPError, StaticFileHandler
 
-from lipsync_edge.web import access
+from lipsync_edge.web import access, configpage, head
 from lipsync_edge.web.base import Guarded
 from lipsync_edge.web.live import LiveSocket
+from lipsync_edge.web.setupsocket import SetUpSocket
+from lipsync_edge.web.support import Support
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/v1"
@@ -43,6 +45,23 @@ def routes() -> list[tuple[Any, ...]]:
         (f"{API}/login", access.Login),
         (f"{API}/logout", access.Logout),
         (f"{API}/live", LiveSocket),
+        (f"{API}/setup", SetUpSocket),
+        (f"{API}/status", head.Status),
+        (f"{API}/describe", head.Describe),
+        (f"{API}/do", head.Do),
+        (f"{API}/pose", head.Pose),
+        (f"{API}/say", head.Say),
+        (f"{API}/say-text", head.SayText),
+        (f"{API}/voices", head.Voices),
+        (f"{API}/doctor", head.Doctor),
+        (f"{API}/support", Support),
+        (f"{API}/config", configpage.Config),
+        (f"{API}/config/check", configpage.Check),
+        (f"{API}/config/preview", configpage.Preview),
+        (f"{API}/config/save", configpage.Save),
+        (f"{API}/config/undo", configpage.Undo),
+        (f"{API}/config/try", configpage.Try),
+        (f"{API}/(openapi\\.json)", File, {"path": str(Path(__file__).parent)}),
         (r"/()", File, {"path": str(STATIC), "default_filename": "index.html"}),
         (r"/static/(.+)", File, {"path": str(STATIC)}),
         (r"/(favicon\.ico)", File, {"path": str(STATIC)}),
