@@ -10,19 +10,20 @@ from pathlib import Path
 
 
 def replace(path: Path, data: bytes, mode: int | None = None) -> None:
-    """Put ``data`` at ``path``; ``mode``: its permissions, None: those that it had, else 0o644.
+    """Put ``data`` at ``path``; ``mode``: its permissions, None: those that it had, else the usual.
 
     A link stays a link. What an earlier attempt left half-written is written over. Raises OSError;
     then the old file is as it was.
     """
     path = path.resolve()
     part = path.with_name(f".{path.name}.part")
-    if mode is None:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    if mode is None and path.exists():
+        mode = path.stat().st_mode & 0o777
     try:
         with part.open("wb") as file:
             file.write(data)
-            os.fchmod(file.fileno(), mode)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

@@ -32,7 +32,7 @@ class EngineRefused(ControlError):
 
 _STATUS = {
     **dict.fromkeys(("syntax", "version", "too-long", "unknown", "value", "config"), 400),
-    **dict.fromkeys(("off", "busy", "restart"), 409),
+    **dict.fromkeys(("off", "busy", "restart", "failed"), 409),
     "stopping": 503,
 }
 

@@ -29,7 +29,10 @@ class Upload(Api):
     def prepare(self) -> None:
         """The checks of every request, before the body is read."""
         super().prepare()
-        if int(self.request.headers.get("Content-Length", "0")) > self.most:
+        length = self.request.headers.get("Content-Length", "0")
+        if not (length.isascii() and length.isdigit() and len(length) < 20):
+            raise HttpRefused(400, "value", "Content-Length is a number of bytes.")
+        if int(length) > self.most:
             raise HttpRefused(413, "too-long", f"At most {self.most >> 20} MB can be sent.")
         if not self.parts.uploads.enter(self.peer):
             raise HttpRefused(503, "busy", "Another sound is being sent.", "Wait for it.", 5.0)
