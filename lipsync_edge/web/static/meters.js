@@ -82,7 +82,7 @@ export class Budget {
     this.bar.replaceChildren(...parts.filter(([, ms]) => ms > 0).map(([, ms], k) => styled(h("span", { class: "part" }), {
       width: `${(100 * ms) / whole}%`, background: colour(k),
     })));
-    if (ahead > spent) this.bar.append(styled(h("span", { class: "spare" }, `${Math.round(ahead - needed)} ms to spare`), { width: `${(100 * (ahead - spent)) / whole}%` }));
+    if (ahead > spent) this.bar.append(h("span", { class: "spare" }, `+${Math.round(ahead - needed)} ms`));
     if (ahead > 0) this.bar.append(styled(h("span", { class: "ahead" }), { left: `${(100 * ahead) / whole}%` }));
     let k = 0;
     this.legend.replaceChildren(...parts.map(([name, ms]) => h("li", {},
@@ -95,7 +95,7 @@ function verdict(needed, ahead, trail) {
   const asked = `From sound to motion it takes ${Math.round(needed)} ms`;
   if (!ahead) return `${asked}. Nothing is heard ahead, so the mouth follows by ${Math.round(trail)} ms.`;
   if (trail > 0) return `${asked}; ${Math.round(ahead)} ms are heard ahead. The mouth is ${Math.round(trail)} ms late: raise audio.lookahead_ms.`;
-  return `In sync. ${asked}; ${Math.round(ahead)} ms are heard ahead.`;
+  return `In sync, ${Math.round(ahead - needed)} ms to spare. ${asked}; ${Math.round(ahead)} ms are heard ahead.`;
 }
 
 function styled(element, style) {
@@ -150,12 +150,12 @@ function text(value, digits = 0, unit = "") {
   return Number.isFinite(value) ? value.toFixed(digits) + unit : "–";
 }
 
-/** A duration in words: the two greatest parts. */
+/** A duration in words, coarser the longer it is. */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const whole = Math.floor(seconds);
   const [d, hr, m, s] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
   if (d) return `${d} d ${hr} h`;
   if (hr) return `${hr} h ${m} min`;
-  return m ? `${m} min ${s} s` : `${s} s`;
+  return m ? `${m} min` : `${s} s`;
 }
