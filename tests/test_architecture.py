@@ -64,7 +64,7 @@ APP |= {"about", "gauges", "insides"}
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
 # A process of its own, which asks the head by its socket alone and stays small.
 WEB_MAY = BASE | {"protocol", "client", "notify", "ratelimit", "store", "runs"}
-WEB_MAY |= {"options", "schema", "yamlnodes"}
+WEB_MAY |= {"options", "schema", "yamlnodes", "yamledit"}
 WEB_LIBRARIES = {"tornado", "yaml"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
