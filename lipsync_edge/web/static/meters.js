@@ -109,6 +109,7 @@ export class Figures {
 
   constructor() {
     this.element = h("dl", { class: "figures" });
+    this.draw({});
   }
 
   draw(status) {
@@ -139,10 +140,10 @@ export function figures(status) {
     ["Late ticks", text(status.late), Number.isFinite(p99) ? `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)} ms` : "", status.late > 0 ? "warn" : ""],
     ["CPU", text(cpu, 0, " %"), "of one core", cpu > 90 ? "warn" : ""],
     ["Temperature", text(heat, 0, " °C"), throttled ? "slowed down by heat" : "", heat >= 80 || throttled ? "bad" : ""],
-    ["Supply", low === true ? "too low" : low === false ? "good" : "–", low === true ? "use a stronger supply" : low === false ? "" : "not measured", low === true ? "bad" : ""],
+    ["Supply", low === true ? "too low" : low === false ? "good" : "–", low === true ? "use a stronger supply" : low === null ? "not measured" : "", low === true ? "bad" : ""],
     ["Up", duration(status.uptime_s), "", ""],
-    ["Safe mode", status.safe_mode ? "on" : "off", status.safe_mode || "", status.safe_mode ? "bad" : ""],
-    ["Speaker", status.lost ? "lost" : status.muted ? "muted" : "on", status.lost || "", status.lost ? "bad" : status.muted ? "warn" : ""],
+    ["Safe mode", status.safe_mode ? "on" : status.safe_mode === "" ? "off" : "–", status.safe_mode || "", status.safe_mode ? "bad" : ""],
+    ["Speaker", status.lost ? "lost" : status.muted ? "muted" : status.muted === false ? "on" : "–", status.lost || "", status.lost ? "bad" : status.muted ? "warn" : ""],
   ];
 }
 
