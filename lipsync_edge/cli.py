@@ -58,6 +58,9 @@ def _parser() -> Parser:
         command = add_command(commands, name, call, text, f"lipsync-edge {example}")
         command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
         add_choices(command)
+        if name == "check":
+            command.add_argument("--text", action="store_true", help="take the file's content from "
+                                 "standard input, and look for mistakes alone")  # fmt: skip
         if name == "config":
             command.add_argument("--defaults", action="store_true", help="print default.yaml")
     add_command(
@@ -184,30 +187,39 @@ def _tell_damage(source: Source | None) -> bool:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from lipsync_edge.about import problems_of, warnings_of
     from lipsync_edge.build import budget_of, make_model
     from lipsync_edge.clock import MonotonicClock
 
-    try:
-        loaded = load(arguments, arguments.config)
-    except ConfigError as error:
-        if not arguments.json:
-            raise
-        print(json.dumps({"problems": problems_of(error)}, indent=2))
-        return error.exit_code
+    if arguments.text:
+        return _check_text(arguments)
+    loaded = load(arguments, arguments.config)
     model = make_model(loaded, MonotonicClock())
     budget = budget_of(loaded, model, loaded.audio.rate_hz or 48_000)
     if arguments.json:
         items = {item.name: item.ms for item in budget.items}
-        report = {"problems": warnings_of(loaded), "source": loaded.source, "budget_ms": items,
-                  "needed_ms": budget.needed_ms, "lookahead_ms": budget.lookahead_ms,
-                  "trail_ms": budget.trail_ms}  # fmt: skip
+        report = {"source": loaded.source, "budget_ms": items, "needed_ms": budget.needed_ms,
+                  "lookahead_ms": budget.lookahead_ms, "trail_ms": budget.trail_ms}  # fmt: skip
         print(json.dumps(report, indent=2))
     else:
         n_servos = len(loaded.head.servos)
         print(f"{loaded.source}: fine. Head {loaded.head.name} ({n_servos} servos).")
         print("latency budget\n" + budget.table())
     return 0
+
+
+def _check_text(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.about import problems_of, warnings_of
+
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        problems = warnings_of(load(arguments, arguments.config, text))
+    except ConfigError as error:
+        if not arguments.json:
+            raise
+        problems = problems_of(error)
+    if arguments.json:
+        print(json.dumps({"problems": problems}))
+    return 2 if any(problem["severity"] == "error" for problem in problems) else 0
 
 
 def _config(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from lipsync_edge.config import Config
 from lipsync_edge.control import Request
 from lipsync_edge.errors import ConfigError, LipsyncError, UsageError
 from lipsync_edge.orders import POSES
-from lipsync_edge.reload import live_changes
+from lipsync_edge.reload import compare, live_changes
 from lipsync_edge.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -55,14 +55,16 @@ class Inside:
         """See :func:`lipsync_edge.about.hard_us`."""
         return hard_us(self._config)
 
-    def check(self, text: str) -> list[dict[str, Any]]:
-        """What the checker says of a config's text; empty: nothing."""
+    def check(self, text: str) -> Mapping[str, Any]:
+        """What the checker says of a config's text, and which keys it would change: of them those
+        that want a restart."""
         try:
-            return warnings_of(self._read(text))
-        except ConfigError as error:
-            return problems_of(error)
+            new = self._read(text)
         except LipsyncError as error:
-            return problems_of(ConfigError([str(error)]))
+            told = error if isinstance(error, ConfigError) else ConfigError([str(error)])
+            return {"problems": problems_of(told), "changed": [], "needs_restart": []}
+        changed, fixed = compare(self._before or self._config, new)
+        return {"problems": warnings_of(new), "changed": changed, "needs_restart": fixed}
 
     def reload(self, text: str | None = None) -> Mapping[str, Any]:
         """Take over what a running head can; refuse all where something else changed too."""

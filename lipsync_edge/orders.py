@@ -45,8 +45,8 @@ class Insides(Protocol):
     def hard_us(self) -> tuple[float, float]:
         """What no pulse leaves, us."""
 
-    def check(self, text: str) -> list[dict[str, Any]]:
-        """What the checker says of a config's text."""
+    def check(self, text: str) -> Mapping[str, Any]:
+        """What the checker says of a config's text, and what it would change."""
 
     def reload(self, text: str | None = None) -> Mapping[str, Any]:
         """Take the config's file over, or a text in its place, for a trial; tells what changed."""
@@ -216,7 +216,7 @@ class Orders:
 
     def _check(self, request: Request) -> None:
         if (text := self._text(request)) is not None:
-            request.reply(problems=self._insides.check(text))
+            request.reply(**self._insides.check(text))
 
     def _try_config(self, request: Request) -> None:
         text, hold_s = self._text(request), request.arguments.get("hold_s", 60.0)

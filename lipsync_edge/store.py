@@ -1,8 +1,9 @@
 """What must outlive a restart or a pulled plug: small JSON files, each whole or not there.
 
-Files are replaced in one step (``atomic``), so a reader finds the old state or the new one. A
-checksum tells decay of the card. For one process and one thread: the main one. Nothing here may
-stop a head from talking.
+A file is written beside its name, flushed to the disk, renamed, and the folder is flushed: a rename
+is atomic on POSIX file systems, so a reader finds the old state or the new one. A checksum tells
+decay of the card. For one process and one thread: the main one. Nothing here may stop a head from
+talking.
 """
 
 from __future__ import annotations
@@ -14,8 +15,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from lipsync_edge.atomic import replace
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +61,7 @@ class Store:
         if path is None:
             return False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, _encoded(state))
+            _replace(path, _encoded(state))
         except OSError as error:
             self._warn(f"{path} cannot be written ({error.strerror})")
         except (TypeError, ValueError) as error:
@@ -109,3 +107,24 @@ def _decoded(text: bytes) -> State | None:
 def _checksum(state: State) -> str:
     text = json.dumps(state, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put ``data`` at ``path`` so that a cut of the power leaves the old file or the new one."""
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "lipsync_edge"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BASE = {"errors", "clock", "atomic"}
+BASE = {"errors", "clock"}
 PURE = {
     *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),

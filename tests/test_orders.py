@@ -454,7 +454,10 @@ def test_check_tells_line_key_and_remedy(head: Head) -> None:
     (wrong,) = head.ask("check", text="# mine\nservos:\n  nose: {}\n")["problems"]
     assert (wrong["line"], wrong["key"]) == (3, "servos.nose")
     assert wrong["message"] == "the head has no servo nose"
-    assert head.ask("check", text="servos: {jaw: {max_us: 1900}}")["problems"] == []
+    told = head.ask("check", text="servos: {jaw: {max_us: 1900}}\naudio: {rate_hz: 48000}\n")
+    assert told["problems"] == []
+    assert told["changed"] == ["audio.rate_hz", "head.servos.jaw.max_us"]
+    assert told["needs_restart"] == ["audio.rate_hz"]
     assert head.ask("check", text=7)["error"]["code"] == "value"
     assert head.applied == []
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from lipsync_edge import alive, emphasis, facefilm, mouth, portrait
+from lipsync_edge import alive, emphasis, mouth, portrait
 from lipsync_edge.face import AXES
 
 MODULES: tuple[ModuleType, ...] = (alive, emphasis, mouth, portrait)
@@ -54,7 +54,7 @@ def design() -> dict[str, Any]:
         for p in portrait.draw({})
     ]
     told = {module.__name__.rpartition(".")[2]: constants(module) for module in MODULES}
-    return {"styles": styles, "axes": list(AXES), "seed": facefilm.SEED, **told}
+    return {"styles": styles, "axes": list(AXES), **told}
 
 
 def text() -> str:

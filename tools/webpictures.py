@@ -15,7 +15,7 @@ from typing import Any
 
 from lipsync_edge.cli import SAMPLE
 from lipsync_edge.web.pairing import make_pin
-from lipsync_tools.webstage import Head, Page
+from lipsync_tools.webstage import Head, Page, until
 
 CONFIG = """\
 # A jaw and two lips, printed in blue.
@@ -46,7 +46,8 @@ def login(page: Any, address: str, pin: str) -> None:
 
 def live(page: Any) -> None:
     """The face in mid-sentence."""
-    page.wait_for_function("Number(document.querySelector('[data-opening]').dataset.opening) > 0.2")
+    face = page.locator("[data-opening]")  # its CSP forbids Playwright's wait_for_function
+    until(lambda: float(face.get_attribute("data-opening")) > 0.2, word="an open mouth")
 
 
 def calm(page: Any) -> None:

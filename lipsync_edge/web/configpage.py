@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lipsync_edge.errors import ConfigError
+import yaml
+
+from lipsync_edge.web.backups import Backups, revision
 from lipsync_edge.web.base import Api
-from lipsync_edge.web.configfile import LARGEST, ConfigFile, changed, diff, revision, told, wrong
+from lipsync_edge.web.configfile import ConfigFile, Saved, diff, revise
 from lipsync_edge.web.refusal import EngineDown, EngineRefused, HttpRefused
 
 CHECK_S = 20.0
+LONGEST_TEXT = 48 * 1024
+"""The head takes no more in one request; the longest shipped example has a quarter of it."""
 DEFAULT = Path("/etc/lipsync-edge/config.yaml")
 BUILT_IN = "built-in defaults"
+Answer = dict[str, Any]
 
 
 class ConfigApi(Api):
@@ -37,51 +41,54 @@ class ConfigApi(Api):
                 404, "unknown", "This head was started without a config file.",
                 "Start it with one: lipsync-edge run robot.yaml",
             )  # fmt: skip
-        return ConfigFile(Path(name), self.parts.folder / "backups")
+        return ConfigFile(Path(name), Backups(self.parts.folder / "backups"))
 
     def text(self, asked: Mapping[str, Any], base: str, source: str) -> str:
         """The text that is meant: ``text`` itself, or ``base`` with ``changes``."""
-        text, changes = asked.get("text"), asked.get("changes")
-        if isinstance(text, str) and changes is None:
-            if len(text.encode(errors="replace")) > LARGEST or "\0" in text:
-                raise HttpRefused(413, "too-long", f"A config has at most {LARGEST >> 10} KiB.")
-            return text
-        if text is not None or not isinstance(changes, list) or not 1 <= len(changes) <= 500:
-            raise HttpRefused(400, "value", "Send text, or changes: a list of path and value.")
-        if not all(isinstance(change, dict) for change in changes):
-            raise HttpRefused(400, "value", "A change is an object with path and value.")
-        try:
-            return changed(base, changes, source)
-        except ConfigError as error:
-            raise wrong(error) from error
+        text = asked.get("text")
+        if text is None:
+            text = revise(base, _in_place(base, asked.get("changes")), source)
+        if not isinstance(text, str) or len(text.encode(errors="replace")) > LONGEST_TEXT:
+            raise HttpRefused(413, "too-long", f"A config has at most {LONGEST_TEXT >> 10} KiB.")
+        return text
 
-    async def problems(self, text: str, file: ConfigFile) -> list[dict[str, Any]]:
-        """What the checker says: the head's own, or where it is down, the same in a process."""
+    async def check(self, text: str, file: ConfigFile) -> Answer:
+        """What the checker says, ``problems``, ``changed`` and ``needs_restart``: the head's own,
+        or where it is down, the same in a process, which knows of no change."""
         try:
-            answer = await self.engine.ask("check", text=text)
+            return await self.engine.ask("check", text=text)
         except EngineDown:
-            return await _check_apart(text, file.path)
-        return list(answer["problems"])
+            words = ("-m", "lipsync_edge", "check", str(file.path), "--text", "--json")
+            said = await run(sys.executable, *words, within_s=CHECK_S, text=text.encode())
+        try:
+            return {"problems": list(json.loads(said)["problems"])}
+        except (ValueError, KeyError, TypeError):
+            raise HttpRefused(500, "failed", "The checker did not answer.") from None
 
-    async def accepted(self, text: str, file: ConfigFile) -> None:
-        """Raises HttpRefused, with all problems, where the checker refuses."""
-        errors = [p for p in await self.problems(text, file) if p["severity"] == "error"]
+    async def accepted(self, text: str, file: ConfigFile) -> Answer:
+        """What the checker says where it has nothing against it; HttpRefused, with all problems,
+        where it has."""
+        answer = await self.check(text, file)
+        errors = [p for p in answer["problems"] if p["severity"] == "error"]
         if errors:
             lines = [_sentence(problem) for problem in errors]
             raise HttpRefused(400, "config", "\n".join(lines), "Nothing was changed.")
+        return answer
 
-    async def take_over(self) -> dict[str, Any]:
-        """Let the head load its file anew; which keys changed, and which need a restart."""
-        try:
-            answer = await self.engine.ask("reload")
-        except EngineRefused as error:
-            if error.code != "restart":
-                raise
-            keys = [key.strip() for key in error.message.partition(": ")[0].split(",")]
-            return {"changed": [], "needs_restart": keys}
-        except EngineDown:
-            return {"changed": [], "needs_restart": []}
-        return {"changed": answer.get("changed", []), "needs_restart": []}
+    async def take_over(self, saved: Saved, checked: Answer) -> None:
+        """Let the head load its file anew, and answer what became of that."""
+        fixed = list(checked.get("needs_restart", []))
+        changed: list[str] = []
+        with contextlib.suppress(EngineDown):
+            try:
+                changed = list((await self.engine.ask("reload")).get("changed", []))
+            except EngineRefused as error:
+                if error.code != "restart":
+                    raise
+        self.finish_json({
+            "revision": saved.revision, "diff": saved.diff, "changed": changed,
+            "needs_restart": fixed,
+        })  # fmt: skip
 
 
 class Config(ConfigApi):
@@ -89,7 +96,12 @@ class Config(ConfigApi):
 
     async def get(self) -> None:
         """The text, its revision, its backups."""
-        self.finish_json(told(await self.file()))
+        file = await self.file()
+        text = file.read()
+        self.finish_json({
+            "path": str(file.path), "text": text, "revision": revision(text),
+            "writable": file.writable, "backups": [b.listed() for b in file.backups],
+        })  # fmt: skip
 
 
 class Check(ConfigApi):
@@ -97,9 +109,11 @@ class Check(ConfigApi):
 
     async def post(self) -> None:
         """Its problems."""
-        file, asked = await self.file(), self.body()
-        text = self.text({"text": asked.get("text")}, "", "")
-        self.finish_json({"problems": await self.problems(text, file)})
+        file, text = await self.file(), self.body().get("text")
+        if not isinstance(text, str):
+            raise HttpRefused(400, "value", "Send the config's text.")
+        checked = await self.check(self.text({"text": text}, "", ""), file)
+        self.finish_json({"problems": checked["problems"]})
 
 
 class Preview(ConfigApi):
@@ -110,9 +124,10 @@ class Preview(ConfigApi):
         file, asked = await self.file(), self.body()
         before, base = file.read(), asked.get("base")
         text = self.text(asked, base if isinstance(base, str) else before, file.path.name)
+        checked = await self.check(text, file)
         self.finish_json({
             "text": text, "diff": diff(before, text, file.path.name),
-            "problems": await self.problems(text, file),
+            "problems": checked["problems"], "needs_restart": checked.get("needs_restart", []),
         })  # fmt: skip
 
 
@@ -123,25 +138,24 @@ class Save(ConfigApi):
         """Save what the checker takes, then let the head take it over."""
         file, asked = await self.file(), self.body()
         text = self.text(asked, file.read(), file.path.name)
-        await self.accepted(text, file)
+        checked = await self.accepted(text, file)
         note = asked.get("note", "")
-        difference = file.save(text, str(asked.get("revision", "")), _word(note))
-        self.finish_json({"revision": revision(text), "diff": difference, **await self.take_over()})
+        words = " ".join(note.split()) if isinstance(note, str) else ""
+        saved = file.save(text, str(asked.get("revision", "")), words)
+        await self.take_over(saved, checked)
 
 
 class Undo(ConfigApi):
-    """POST /api/v1/config/undo {id?, revision?}."""
+    """POST /api/v1/config/undo {id?}."""
 
     async def post(self) -> None:
         """Go back, to the text before the last save or to that of a backup."""
-        file, asked = await self.file(), self.body()
-        name = asked.get("id")
+        file, name = await self.file(), self.body().get("id")
         if name is not None and not isinstance(name, str):
             raise HttpRefused(400, "value", "An id is that of a backup.")
-        _, text = file.earlier(name)
-        await self.accepted(text, file)
-        difference = file.undo(name, str(asked.get("revision", revision(file.read()))))
-        self.finish_json({"revision": revision(text), "diff": difference, **await self.take_over()})
+        backup = file.to_undo(name)
+        checked = await self.accepted(backup.text, file)
+        await self.take_over(file.undo(backup), checked)
 
 
 class Try(ConfigApi):
@@ -154,21 +168,6 @@ class Try(ConfigApi):
         hold_s = asked.get("hold_s", 60.0)
         answer = await self.engine.ask("try-config", text=text, hold_s=hold_s)
         self.finish_json({"changed": answer["changed"], "hold_s": answer["hold_s"]})
-
-
-async def _check_apart(text: str, path: Path) -> list[dict[str, Any]]:
-    """Beside the file where that can be, since it may name others by their places."""
-    folder = path.parent if os.access(path.parent, os.W_OK) else None
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".check") as file:
-        file.write(text.encode())
-        file.flush()
-        words = ("-m", "lipsync_edge", "check", file.name, "--json")
-        said = await run(sys.executable, *words, within_s=CHECK_S)
-        try:
-            found = json.loads(said)["problems"]
-        except (ValueError, KeyError, TypeError):
-            raise HttpRefused(500, "failed", "The checker did not answer.") from None
-        return [{**p, "message": str(p["message"]).replace(file.name, str(path))} for p in found]
 
 
 async def run(program: str, *words: str, within_s: float, text: bytes = b"") -> bytes:
@@ -198,5 +197,19 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     return ": ".join([*place, *key, f"{problem['message']}{remedy}"])
 
 
-def _word(note: Any) -> str:
-    return " ".join(note.split())[:200] if isinstance(note, str) else ""
+def _in_place(text: str, changes: Any) -> Any:
+    """Changes where the values stand: a servo that is written out under ``head:`` is changed there,
+    any other one is overridden in ``servos:``, which is what the head's ``keys`` say."""
+    try:
+        data = yaml.safe_load(text)
+        inline, above = data["head"]["servos"], data.get("servos") or {}
+        return [_moved(change, inline, above) for change in changes]
+    except (yaml.YAMLError, TypeError, KeyError, IndexError, AttributeError):
+        return changes
+
+
+def _moved(change: Any, inline: Any, above: Any) -> Any:
+    section, name, *_ = change["path"]
+    if section == "servos" and name in inline and name not in above:
+        return {**change, "path": ["head", *change["path"]]}
+    return change

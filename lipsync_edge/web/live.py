@@ -100,6 +100,8 @@ class Live:
             viewer.put("hello", self._hello)
         if self._up:
             viewer.put("engine", self._engine_message())
+        if self.is_up and self.history:
+            viewer.put("status", _status_message(self.history[-1][1]))
         self._watched.set()
 
     def leave(self, viewer: Viewer) -> None:
@@ -128,8 +130,7 @@ class Live:
                     await self._meet()
                 self.history.append((time.time(), status))
                 if self._viewers:
-                    shown = {"status": _public(status)}
-                    self._tell("status", json.dumps(shown, separators=(",", ":")))
+                    self._tell("status", _status_message(status))
             except ControlError as error:
                 if self.is_up:
                     log.warning("%s", error)
@@ -163,6 +164,10 @@ class Live:
                     self._tell("motion", b"{" + line[len(_START) :])
                 if not self._viewers:
                     return
+
+
+def _status_message(status: dict[str, Any]) -> str:
+    return json.dumps({"status": _public(status)}, separators=(",", ":"))
 
 
 def _public(told: dict[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipsync_edge.alive import alive
+from lipsync_edge.alive import SEED, alive
 from lipsync_edge.face import AXES, CHANNELS, axis_range
-from lipsync_edge.facefilm import SEED
 from lipsync_edge.mouth import opening
 from lipsync_edge.portrait import draw
 from lipsync_edge.visemes import VISEMES

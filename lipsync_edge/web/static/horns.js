@@ -46,8 +46,8 @@ class Dial {
       ...[14, 26, 38].map((far) => svg("circle", { class: "hole", cx: PIVOT.x, cy: PIVOT.y - far, r: 2.2 })),
       svg("circle", { class: "hub", cx: PIVOT.x, cy: PIVOT.y, r: 4 }));
     this.value = h("span", { class: "now" }, "off");
-    const limits = [servo.min_us, servo.neutral_us, servo.max_us].map((us) => String(Math.round(us)));
-    this.element = h("li", { class: "dial", "data-servo": servo.name },
+    const [low, rest, high] = [servo.min_us, servo.neutral_us, servo.max_us].map((us) => String(Math.round(us)));
+    this.element = h("li", { class: "dial", "data-servo": servo.name, title: `${servo.name}: ${low} to ${high} µs, at rest ${rest} µs` },
       svg("svg", { viewBox: "0 0 140 92", "aria-hidden": "true" },
         svg("path", { class: "travel", d: arc(-SWEEP, SWEEP) }),
         tick(-SWEEP), tick(SWEEP), tick(angle(share(servo.neutral_us, servo)), "neutral"),
@@ -55,9 +55,9 @@ class Dial {
       h("p", { class: "dial-name" }, servo.name),
       h("p", { class: "dial-now" }, this.value),
       h("p", { class: "dial-ends" },
-        h("span", { title: "shortest pulse" }, h("span", { class: "visually-hidden" }, "from "), limits[0]),
-        h("span", { title: "at rest", class: "mid" }, h("span", { class: "visually-hidden" }, ", at rest "), limits[1]),
-        h("span", { title: "longest pulse" }, h("span", { class: "visually-hidden" }, ", to "), limits[2])));
+        h("span", {}, h("span", { class: "visually-hidden" }, "from "), low),
+        h("span", { class: "visually-hidden" }, `, at rest ${rest}, to `),
+        h("span", {}, high)));
     this.#turn();
     this.draw(null, true);
   }

@@ -82,7 +82,7 @@ export class Budget {
     this.bar.replaceChildren(...parts.filter(([, ms]) => ms > 0).map(([, ms], k) => styled(h("span", { class: "part" }), {
       width: `${(100 * ms) / whole}%`, background: colour(k),
     })));
-    if (ahead > spent) this.bar.append(styled(h("span", { class: "spare" }, `${Math.round(ahead - needed)} ms to spare`), { width: `${(100 * (ahead - spent)) / whole}%` }));
+    if (ahead > spent) this.bar.append(h("span", { class: "spare" }, `+${Math.round(ahead - needed)} ms`));
     if (ahead > 0) this.bar.append(styled(h("span", { class: "ahead" }), { left: `${(100 * ahead) / whole}%` }));
     let k = 0;
     this.legend.replaceChildren(...parts.map(([name, ms]) => h("li", {},
@@ -95,7 +95,7 @@ function verdict(needed, ahead, trail) {
   const asked = `From sound to motion it takes ${Math.round(needed)} ms`;
   if (!ahead) return `${asked}. Nothing is heard ahead, so the mouth follows by ${Math.round(trail)} ms.`;
   if (trail > 0) return `${asked}; ${Math.round(ahead)} ms are heard ahead. The mouth is ${Math.round(trail)} ms late: raise audio.lookahead_ms.`;
-  return `In sync. ${asked}; ${Math.round(ahead)} ms are heard ahead.`;
+  return `In sync, ${Math.round(ahead - needed)} ms to spare. ${asked}; ${Math.round(ahead)} ms are heard ahead.`;
 }
 
 function styled(element, style) {
@@ -109,6 +109,7 @@ export class Figures {
 
   constructor() {
     this.element = h("dl", { class: "figures" });
+    this.draw({});
   }
 
   draw(status) {
@@ -139,10 +140,10 @@ export function figures(status) {
     ["Late ticks", text(status.late), Number.isFinite(p99) ? `p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)} ms` : "", status.late > 0 ? "warn" : ""],
     ["CPU", text(cpu, 0, " %"), "of one core", cpu > 90 ? "warn" : ""],
     ["Temperature", text(heat, 0, " °C"), throttled ? "slowed down by heat" : "", heat >= 80 || throttled ? "bad" : ""],
-    ["Supply", low === true ? "too low" : low === false ? "good" : "–", low === true ? "use a stronger supply" : low === false ? "" : "not measured", low === true ? "bad" : ""],
+    ["Supply", low === true ? "too low" : low === false ? "good" : "–", low === true ? "use a stronger supply" : low === null ? "not measured" : "", low === true ? "bad" : ""],
     ["Up", duration(status.uptime_s), "", ""],
-    ["Safe mode", status.safe_mode ? "on" : "off", status.safe_mode || "", status.safe_mode ? "bad" : ""],
-    ["Speaker", status.lost ? "lost" : status.muted ? "muted" : "on", status.lost || "", status.lost ? "bad" : status.muted ? "warn" : ""],
+    ["Safe mode", status.safe_mode ? "on" : status.safe_mode === "" ? "off" : "–", status.safe_mode || "", status.safe_mode ? "bad" : ""],
+    ["Speaker", status.lost ? "lost" : status.muted ? "muted" : status.muted === false ? "on" : "–", status.lost || "", status.lost ? "bad" : status.muted ? "warn" : ""],
   ];
 }
 
@@ -150,12 +151,12 @@ function text(value, digits = 0, unit = "") {
   return Number.isFinite(value) ? value.toFixed(digits) + unit : "–";
 }
 
-/** A duration in words: the two greatest parts. */
+/** A duration in words, coarser the longer it is. */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "–";
   const whole = Math.floor(seconds);
   const [d, hr, m, s] = [Math.floor(whole / 86400), Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60];
   if (d) return `${d} d ${hr} h`;
   if (hr) return `${hr} h ${m} min`;
-  return m ? `${m} min ${s} s` : `${s} s`;
+  return m ? `${m} min` : `${s} s`;
 }

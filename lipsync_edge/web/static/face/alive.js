@@ -1,11 +1,11 @@
 // Python's lipsync_edge/alive.py in JavaScript: what a face does when it does nothing.
 
-import { alive as A, seed as SEED } from "./design.js";
+import { alive as A } from "./design.js";
 
 const { floor, max, min, sin, PI } = Math;
 
 /** Axes of the eyes and the head at a time, to be added to a pose. */
-export function alive(timeS, seed = SEED) {
+export function alive(timeS, seed = A.SEED) {
   const at = floor(timeS / A.BLINK_EVERY_S);
   const blinks = [at - 1, at, at + 1].map((k) => blink(timeS, k, seed));
   const [across, up] = [1, 2].map((channel) => glance(timeS, seed, channel));

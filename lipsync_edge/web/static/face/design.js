@@ -104,8 +104,6 @@ export const styles = [
 
 export const axes = ["browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel", "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker", "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft", "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight", "noseSneerLeft", "noseSneerRight", "tongueOut", "headYaw", "headPitch", "headRoll"];
 
-export const seed = 4;
-
 export const alive = {
   "BLINK_EVERY_S": 3.6,
   "BLINK_JITTER_S": 2.2,
@@ -116,6 +114,7 @@ export const alive = {
   "GLANCE": 0.22,
   "GLANCE_EVERY_S": 1.3,
   "GLANCE_MOVE_S": 0.05,
+  "SEED": 4,
   "SWAY": {"headYaw": [0.16, 7.1], "headPitch": [0.12, 5.3], "headRoll": [0.1, 8.9]},
 };
 
