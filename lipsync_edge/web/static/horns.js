@@ -28,7 +28,12 @@ export class Horns {
   draw(widthsUs, nowMs) {
     const withText = nowMs - this.#textAt > TEXT_MS;
     if (withText) this.#textAt = nowMs;
-    for (const dial of this.#dials) dial.draw(widthsUs?.[dial.name], withText);
+    for (const dial of this.#dials) dial.draw(widthsUs[dial.name], withText);
+  }
+
+  /** Nobody knows where they are. */
+  forget() {
+    for (const dial of this.#dials) dial.draw(null, true, "–");
   }
 }
 
@@ -52,17 +57,17 @@ class Dial {
         svg("path", { class: "travel", d: arc(-SWEEP, SWEEP) }),
         tick(-SWEEP), tick(SWEEP), tick(angle(share(servo.neutral_us, servo)), "neutral"),
         this.horn),
-      h("p", { class: "dial-name" }, servo.name),
+      h("p", { class: "dial-name" }, breakable(servo.name)),
       h("p", { class: "dial-now" }, this.value),
       h("p", { class: "dial-ends" },
         h("span", {}, h("span", { class: "visually-hidden" }, "from "), low),
         h("span", { class: "visually-hidden" }, `, at rest ${rest}, to `),
         h("span", {}, high)));
     this.#turn();
-    this.draw(null, true);
+    this.draw(null, true, "–");
   }
 
-  draw(us, withText) {
+  draw(us, withText, offWord = "off") {
     const isOff = typeof us !== "number" || !Number.isFinite(us);
     if (isOff !== this.#isOff) {
       this.#isOff = isOff;
@@ -75,7 +80,7 @@ class Dial {
     }
     if (!withText) return;
     this.element.dataset.us = isOff ? "" : us;
-    say(this.value, isOff ? "off" : `${Math.round(us)} µs`);
+    say(this.value, isOff ? offWord : `${Math.round(us)} µs`);
   }
 
   #turn() {
@@ -86,6 +91,11 @@ class Dial {
     this.horn.setAttribute("transform", turned);
     this.element.classList.toggle("beyond", at < -0.005 || at > 1.005);
   }
+}
+
+/** A name that may go on in a second line after an underscore. */
+function breakable(name) {
+  return name.split("_").flatMap((part, k) => (k ? ["_", h("wbr"), part] : [part]));
 }
 
 function angle(at) {

@@ -62,16 +62,16 @@ class View {
     this.rest = h("button", { type: "button", onclick: () => this.#do(this.live.last.status?.resting ? "wake" : "rest") }, "Rest");
     this.hornsHome = h("section", { class: "card horns-card", "aria-labelledby": "horns-title" },
       h("h2", { id: "horns-title" }, "Servos"), this.horns.element);
+    this.side = h("div", { class: "side" },
+      this.notes,
+      h("section", { class: "card", "aria-labelledby": "health-title" }, h("h2", { id: "health-title" }, "Health"), this.figures.element),
+      this.hornsHome, this.budget.element);
     root.append(
       h("h1", { class: "visually-hidden" }, "Live view"),
       h("section", { class: "card face-card", "aria-label": "Face" },
         this.stage, this.words, this.level.element,
         h("div", { class: "under" }, this.caption, h("div", { class: "row" }, this.mute, this.rest))),
-      h("div", { class: "side" },
-        this.notes,
-        h("section", { class: "card", "aria-labelledby": "health-title" }, h("h2", { id: "health-title" }, "Health"), this.figures.element),
-        this.hornsHome, this.budget.element),
-      this.timeline.element);
+      this.side, this.timeline.element);
   }
 
   async #do(cmd) {
@@ -87,7 +87,8 @@ class View {
     const made = new Horns(servos);
     this.horns.element.replaceWith(made.element);
     this.horns = made;
-    this.hornsHome.classList.toggle("wide", servos.length > 6);
+    if (servos.length > 6) this.side.after(this.hornsHome);
+    else this.budget.element.before(this.hornsHome);
     this.timeline.meet(hello);
   }
 
@@ -119,45 +120,59 @@ class View {
   /** What stands over the picture while it shows nothing new. */
   #state() {
     const { link, engine } = this.live.last;
-    const [words, remedy, action] = why(link, engine);
+    const isQuiet = this.#motion !== null && performance.now() - this.#cameAtMs > STALE_MS;
+    const [words, remedy, action] = why(link, engine, isQuiet);
     const isStale = Boolean(words);
     this.stage.classList.toggle("stale", isStale && this.#drawn !== null);
     this.stage.classList.toggle("empty", isStale && this.#drawn === null);
     if (this.over.dataset.key === words) return;
     this.over.dataset.key = words;
     this.over.replaceChildren();
+    this.mute.disabled = this.rest.disabled = isStale;
     if (!words) return;
+    this.#forget();
     this.over.append(h("p", { class: "over-words" }, words), h("p", {}, remedy));
     if (action) this.over.append(h("button", { type: "button", class: "primary", onclick: () => this.api.onLogin?.() }, action));
   }
 
+  /** Figures of a head that is not there would be old ones. */
+  #forget() {
+    say(this.caption, "");
+    this.figures.draw({});
+    this.horns.forget();
+    this.level.draw(0, performance.now());
+    this.#note({});
+  }
+
   #draw(nowMs) {
     this.#frame = requestAnimationFrame((next) => this.#draw(next));
+    if (!this.#motion) return;
     const isNew = this.#motion !== this.#drawn;
     const isLive = nowMs - this.#cameAtMs < STALE_MS;
     if (!isNew && (!isLive || this.#still.matches || nowMs - this.#drawnAtMs < IDLE_MS)) return;
     this.#drawnAtMs = nowMs;
     this.#drawn = this.#motion;
-    const { pose = {}, at_s = "", level = 0, widths_us = {} } = this.#motion;
-    this.face.draw(this.#still.matches ? pose : { ...alive(nowMs / 1000), ...pose }, at_s);
+    const { pose, at_s = "", level, widths_us } = this.#motion;
+    this.face.draw(this.#still.matches ? pose || {} : { ...alive(nowMs / 1000), ...pose }, at_s);
     this.level.draw(level, nowMs);
-    this.horns.draw(widths_us, nowMs);
+    if (isNew) this.horns.draw(widths_us || {}, nowMs);
     this.timeline.draw(nowMs);
   }
 
   #describe() {
     const open = Number(this.face.element.dataset.opening);
     say(this.words, this.#drawn === null ? "Nothing is shown yet." : `The mouth is ${open < 0.03 ? "shut" : `${Math.round(100 * open)} % open`}.`);
-    if (this.#drawn && performance.now() - this.#cameAtMs > STALE_MS) this.stage.classList.add("stale");
+    this.#state();
   }
 }
 
 /** [sentence, remedy, button] that tells why nothing moves; an empty sentence while all is well. */
-function why(link, engine) {
+function why(link, engine, isQuiet) {
   if (link === "closed") return ["The live view wants the PIN.", "Its owner closed it to strangers.", "Log in"];
   if (link === "lost") return ["Not connected to the head.", "Is it on, and this device in its Wi-Fi? This page tries again by itself."];
   if (engine === "down") return ["The head is not running.", START];
   if (link !== "open" || engine !== "up") return ["Looking for the head…", ""];
+  if (isQuiet) return ["The head tells of no motion.", "It may be starting, or stuck: see Doctor."];
   return ["", ""];
 }
 

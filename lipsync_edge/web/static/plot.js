@@ -75,7 +75,7 @@ export class Plot {
     let y = 0;
     for (const [lane, title, part] of LANES) {
       const box = { y, height: part * (height - FOOT) - GAP };
-      this.#lane(title, box, width);
+      this.#lane(box, width);
       c.save();
       c.beginPath();
       c.rect(LEFT, y - 1, width - LEFT - RIGHT, box.height + 2);
@@ -96,11 +96,11 @@ export class Plot {
     this.canvas.height = Math.round(height * scale);
   }
 
-  #lane(title, { y, height }, width) {
+  #lane({ y, height }, width) {
     const c = this.context;
     c.fillStyle = this.#colours.inset;
     c.beginPath();
-    c.roundRect ? c.roundRect(LEFT, y, width - LEFT - RIGHT, height, 6) : c.rect(LEFT, y, width - LEFT - RIGHT, height);
+    c.rect(LEFT, y, width - LEFT - RIGHT, height);
     c.globalAlpha = 0.6;
     c.fill();
     c.globalAlpha = 1;
