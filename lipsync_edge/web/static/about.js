@@ -12,14 +12,15 @@ export function mount(root, { api, live }) {
       ["Model", hello?.model],
       ["Version", hello?.version || api.hello?.version],
       ["Servos", hello?.servos && String(hello.servos.length)],
-      ["This connection", api.hello?.https ? "https, private" : "http, readable in your Wi-Fi"],
+      ["This connection", connection(api.hello)],
     ].filter(([, value]) => value);
     facts.replaceChildren(...rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
-    log.replaceChildren(
+    log.replaceChildren(...[
       api.loggedIn
         ? h("button", { type: "button", onclick: () => api.logout().then(draw, tellError) }, "Log out here")
-        : "Whoever looks may watch the face. Everything else wants the head's PIN.",
-    );
+        : ["Whoever looks may watch the face. Everything else wants the head's PIN. ",
+          h("button", { type: "button", onclick: () => api.onLogin().catch(tellError) }, "Log in")],
+    ].flat());
   };
   root.append(
     h("h1", {}, "About"),
@@ -39,4 +40,11 @@ export function mount(root, { api, live }) {
     ends.forEach((end) => end());
     api.removeEventListener("session", draw);
   };
+}
+
+function connection(hello) {
+  if (!hello) return "";
+  if (hello.https) return "https, private";
+  const safe = `https://${location.hostname}${hello.tls_port === 443 ? "" : `:${hello.tls_port}`}/`;
+  return hello.tls_port ? h("a", { href: safe }, "http; go to https") : "http, readable in your Wi-Fi";
 }

@@ -101,11 +101,11 @@ function resolvers() {
 
 /** The PIN in a dialog, for a request that lacks a session. Tells whether there is one then. */
 api.onLogin = async () => {
+  const { mount } = await import("./login.js");
   const root = h("div", {});
   const dialog = h("dialog", { "aria-label": "Log in" }, root,
     h("button", { type: "button", onclick: () => dialog.close() }, "Cancel"));
   document.body.append(dialog);
-  const { mount } = await import("./login.js");
   const end = await mount(root, { api, live, done: () => dialog.close() });
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));

@@ -63,9 +63,9 @@ class View {
     this.hornsHome = h("section", { class: "card horns-card", "aria-labelledby": "horns-title" },
       h("h2", { id: "horns-title" }, "Servos"), this.horns.element);
     this.side = h("div", { class: "side" },
-      this.notes,
+      this.notes, this.hornsHome,
       h("section", { class: "card", "aria-labelledby": "health-title" }, h("h2", { id: "health-title" }, "Health"), this.figures.element),
-      this.hornsHome, this.budget.element);
+      this.budget.element);
     root.append(
       h("h1", { class: "visually-hidden" }, "Live view"),
       h("section", { class: "card face-card", "aria-label": "Face" },
@@ -88,7 +88,7 @@ class View {
     this.horns.element.replaceWith(made.element);
     this.horns = made;
     if (servos.length > 6) this.side.after(this.hornsHome);
-    else this.budget.element.before(this.hornsHome);
+    else this.notes.after(this.hornsHome);
     this.timeline.meet(hello);
   }
 

@@ -31,6 +31,7 @@ export function curvesOf(hello, preferred) {
 export class Plot {
   curves = [];
   #colours = null;
+  #isSeen = true; // far down the page it need not be drawn
   #size = { width: 0, height: 0, scale: 1 };
 
   constructor(canvas, redraw) {
@@ -41,6 +42,11 @@ export class Plot {
       redraw();
     });
     this.observer.observe(canvas);
+    this.sight = new IntersectionObserver(([entry]) => {
+      this.#isSeen = entry.isIntersecting;
+      redraw();
+    }, { rootMargin: "200px" });
+    this.sight.observe(canvas);
     this.onColours = () => {
       this.#colours = null;
       redraw();
@@ -52,6 +58,7 @@ export class Plot {
 
   end() {
     this.observer.disconnect();
+    this.sight.disconnect();
     this.scheme.removeEventListener("change", this.onColours);
     removeEventListener("themechange", this.onColours);
   }
@@ -63,7 +70,7 @@ export class Plot {
 
   draw(samples, { spanS, endS }, cursorS) {
     const { width, height, scale } = this.#size;
-    if (!width) return;
+    if (!width || !this.#isSeen) return;
     this.#colours ??= readColours(this.canvas);
     const c = this.context;
     c.setTransform(scale, 0, 0, scale, 0, 0);

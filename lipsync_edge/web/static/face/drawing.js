@@ -70,9 +70,18 @@ function beyond(points, k) {
   return [2 * end[0] - before[0], 2 * end[1] - before[1]];
 }
 
+const circles = new Map(); // by number of points
+
+function circle(n) {
+  if (!circles.has(n)) circles.set(n, linspace(0, 2 * Math.PI, n, true).map((t) => [Math.cos(t), Math.sin(t)]));
+  return circles.get(n);
+}
+
 /** The outline of an ellipse. */
 export function ellipse(x, y, rx, ry, n = 24) {
-  return linspace(0, 2 * Math.PI, n, true).flatMap((t) => [x + rx * Math.cos(t), y + ry * Math.sin(t)]);
+  const out = [];
+  for (const [c, s] of circle(n)) out.push(x + rx * c, y + ry * s);
+  return out;
 }
 
 /** The outline of what lies between two heights over `x`. */
@@ -89,7 +98,9 @@ export function band(x, top, bottom) {
 
 /** A line through heights over `x`, without `less` points at both ends. */
 export function line(x, y, less = 0) {
-  return x.slice(less, x.length - less).flatMap((value, k) => [value, y[k + less]]);
+  const out = [];
+  for (let k = less; k < x.length - less; k++) out.push(x[k], y[k]);
+  return out;
 }
 
 /** Points (flat), each moved: `move(x, y)` returns [x, y]. */

@@ -31,8 +31,15 @@ export function opening(pose) {
   return (1 - told(pose)) * Math.max(0, apart);
 }
 
-/** The lips' edges for a pose. */
+let last = { pose: null, mouth: null }; // three parts of a face ask for the same one
+
+/** The lips' edges for a pose, which must not be changed afterwards. */
 export function mouth(pose) {
+  if (last.pose !== pose) last = { pose, mouth: edges(pose) };
+  return last.mouth;
+}
+
+function edges(pose) {
   const [jaw, pucker, funnel] = ["jawOpen", "mouthPucker", "mouthFunnel"].map((name) => axis(pose, name));
   const [smile, stretch] = [mean(pose, "mouthSmile"), mean(pose, "mouthStretch")];
   const gap = opening(pose);
