@@ -155,6 +155,9 @@ def test_the_time_line_draws_what_is_chosen(stage: Stage, page: Any) -> None:
     assert nearer != before
     page.get_by_role("button", name="Longer time").click()
     assert page.evaluate(picture) == before
+    page.locator("canvas.plot").hover()
+    page.mouse.wheel(0, -100)
+    until(lambda: page.evaluate(picture) != before, word="a nearer picture")
 
 
 def test_the_table_has_the_newest_values(stage: Stage, page: Any) -> None:

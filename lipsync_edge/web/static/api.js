@@ -184,9 +184,13 @@ export class Live {
 
   async #lost() {
     this.#socket = null;
-    this.#put("link", (await this.#isClosed()) ? "closed" : "lost");
-    if (document.hidden || this.#socket) return;
-    this.#timer = setTimeout(() => this.start(), this.#wait * (0.75 + Math.random() / 2));
+    const isClosed = await this.#isClosed();
+    if (this.#socket) return; // the user was faster
+    this.#put("link", isClosed ? "closed" : "lost");
+    clearTimeout(this.#timer);
+    if (document.hidden) return;
+    const again = () => (isClosed ? this.#lost() : this.start()); // while it is closed, asking is enough
+    this.#timer = setTimeout(again, this.#wait * (0.75 + Math.random() / 2));
     this.#wait = Math.min(2 * this.#wait, LONGEST_MS);
   }
 

@@ -128,6 +128,7 @@ export class Plot {
       c.lineTo(at, height - FOOT);
       c.stroke();
       const words = k ? `−${Number((k * step).toFixed(2))} s` : "0";
+      if (k && at < 24 && (step / spanS) * width < 60) continue; // its neighbour is too near
       c.textAlign = k ? (at < 24 ? "left" : "center") : "right";
       c.fillText(words, k ? at : width - RIGHT, height - 5);
     }
