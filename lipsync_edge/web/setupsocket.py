@@ -21,6 +21,8 @@ FIELDS = {
     "follow": (),
 }  # fmt: skip
 MOST_WAITING = 16
+SILENT_S = 45.0
+"""A page that said nothing for so long, as ours does every 20 s, gives way to another."""
 
 
 class SetUpSocket(Socket):
@@ -28,6 +30,7 @@ class SetUpSocket(Socket):
 
     _busy: SetUpSocket | None = None  # of all: a head has one set of servos
     _known = False
+    _heard_s = 0.0
     _jobs: set[asyncio.Task[None]]
 
     def open(self, *_: str, **__: str) -> None:
@@ -37,6 +40,7 @@ class SetUpSocket(Socket):
 
     def on_message(self, message: str | bytes) -> None:
         """The token, or a wish."""
+        self._heard_s = asyncio.get_running_loop().time()
         if not self.still_admitted:
             self.close(1008, "logged out")
             return
@@ -66,12 +70,14 @@ class SetUpSocket(Socket):
     def _enter(self, token: Any) -> None:
         if not self.is_csrf(token):
             self.close(1008, "wrong token")
-        elif SetUpSocket._busy is not None:
+        elif (other := SetUpSocket._busy) and self._heard_s - other._heard_s < SILENT_S:
             self._refuse({}, HttpRefused(
                 409, "busy", "Somebody else is setting up this head.", "Close that page first."
             ))  # fmt: skip
             self.close(1013, "busy")
         else:
+            if other:
+                other.close(1013, "silent for too long")
             SetUpSocket._busy, self._known = self, True
             self.write_message('{"ok":true}')
 

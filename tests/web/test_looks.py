@@ -11,7 +11,8 @@ import pytest
 from stage import Stage
 
 PICTURES = Path(__file__).parents[2] / ".cache/web-pictures"
-PAGES = ("live", "speak", "setup", "config", "doctor", "about")
+PAGES = ("live", "speak", "setup", "setup/jaw/find", "setup/upper_lip/near", "setup/jaw/speed",
+         "setup/lower_lip/look", "setup/review", "config", "doctor", "about")  # fmt: skip
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
 STICKS_OUT = """() => {
   const wide = document.documentElement.scrollWidth - window.innerWidth;
@@ -75,7 +76,7 @@ def test_nothing_sticks_out(window: tuple[str, Any], stage: Stage, name: str) ->
     kind, page = window
     show(page, stage, name)
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / f"{name}-{kind}.png", full_page=True)
+    page.screenshot(path=PICTURES / f"{name.replace('/', '-')}-{kind}.png", full_page=True)
     wide, elements = page.evaluate(STICKS_OUT)
     assert wide <= 0, elements
     assert elements == []
