@@ -168,7 +168,9 @@ def buzz_is_of(phone: Hands, name: str, channel: int) -> None:
 
 def still_following(stage: Stage, since: int) -> set[int]:
     """Outputs that had a pulse at that moment already: the head was at work."""
-    return {c for c, us in enumerate(stage.board.moments[since - 1].pulses_us) if us == us}
+    return {
+        c for c, us in enumerate(stage.board.moments[since - 1].pulses_us) if not math.isnan(us)
+    }
 
 
 def pulses(stage: Stage, since: int, channel: int) -> list[float]:
