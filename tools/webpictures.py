@@ -31,7 +31,7 @@ servos:
     max_us: 1780
     neutral_us: 1420
 """
-SIZE = {"width": 360, "height": 740}
+SIZE = {"width": 360, "height": 780}
 COLOURS = 128
 
 
@@ -55,11 +55,45 @@ def calm(page: Any) -> None:
     page.wait_for_timeout(1200)
 
 
+def walking(page: Any) -> None:
+    """A servo that goes to its limit while a button is held."""
+    page.hover("[data-move='longer']")
+    page.mouse.down()
+    until(lambda: position_us(page) > 1640, word="a servo on its way")
+    page.evaluate("window.scrollTo(0, 58)")
+
+
+def position_us(page: Any) -> float:
+    """What the page says, us; 0: not known."""
+    first = page.inner_text("[data-value='POS']").split()[0]
+    return float(first) if first.isdigit() else 0.0
+
+
+def found(page: Any) -> None:
+    """The difference that Save would make."""
+    fill(page, "jaw", {"rest": 1436, "far": 1748})
+    page.goto(page.url.partition("#")[0] + "#setup/review")
+    page.get_by_text("The head takes these values").wait_for()
+    page.locator("pre.changes").wait_for()
+    page.get_by_role("heading", name="Save", exact=True).scroll_into_view_if_needed()
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+
+
+def fill(page: Any, servo: str, points: dict[str, int]) -> None:
+    """Type the points of a servo."""
+    page.goto(page.url.partition("#")[0] + f"#setup/{servo}/look")
+    for point, us in points.items():
+        page.fill(f"[data-point='{point}']", str(us))
+        page.keyboard.press("Tab")
+
+
 VIEWS: tuple[tuple[str, str, str, Callable[[Any], None]], ...] = (
     ("live", "live", "dark", live),
     ("setup", "setup", "light", calm),
-    ("config", "config", "light", calm),
+    ("limit", "setup/jaw/far", "light", walking),
+    ("save", "setup", "light", found),
     ("speak", "speak", "dark", calm),
+    ("config", "config", "light", calm),
 )
 
 
@@ -75,8 +109,10 @@ def shoot(browser: Any, head: Head, page: Page, state: Path, out: Path) -> None:
         ready(window)
         path = out / f"web-{name}.png"
         window.screenshot(path=path)
+        window.mouse.up()
         squeeze(path)
         context.close()
+        head.ask("follow")
         print(path)
 
 

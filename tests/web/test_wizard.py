@@ -12,6 +12,7 @@ import yaml
 from stage import Stage
 
 from lipsync_edge import config
+from lipsync_edge.about import describe
 from lipsync_tools.webstage import until
 
 JAW, UPPER, LOWER = 0, 1, 2  # outputs of the board
@@ -342,3 +343,40 @@ def test_the_mouth_is_tried_with_the_sentence(stage: Stage, phone: Hands, tmp_pa
 def opened(stage: Stage, since: int) -> list[float]:
     """All pulses of the jaw after that moment."""
     return [m.pulses_us[JAW] for m in stage.board.moments[since:] if m.pulses_us[JAW] > 0]
+
+
+DRAFTS = """async (servos) => {
+  const d = await import('/static/setup/draft.js');
+  return servos.map((servo) => {
+    const turned = d.turned(servo, {});
+    return {
+      name: servo.name, points: d.points(servo).map((point) => point.name),
+      untouched: d.changes([servo], {[servo.name]: {}}),
+      turned: d.settings(servo, turned), back: d.settings(servo, d.turned(servo, turned)),
+      words: d.points(servo).map((point) => point.title), wrong: d.complaint(servo, {}),
+    };
+  });
+}"""
+
+
+@pytest.mark.parametrize("name", ["jaw", "jaw-lips", "mouth10", "face26"])
+def test_every_shipped_head_can_be_set_up(phone: Hands, name: str) -> None:
+    servos = {
+        s["name"]: s for s in describe(config.load(None, [("head", name)]), "", [], [])["servos"]
+    }  # fmt: skip
+    phone.open("about")
+    told = phone.page.evaluate(DRAFTS, list(servos.values()))
+    assert [one["name"] for one in told] == list(servos)
+    for one in told:
+        servo = servos[one["name"]]
+        ends = (servo["min_us"], servo["max_us"])
+        assert one["untouched"] == []
+        assert one["wrong"] == ""
+        assert one["points"] == (
+            ["rest", "far"] if servo["neutral_us"] in ends else ["rest", "near", "far"]
+        )
+        assert len(set(one["words"])) == len(one["words"])
+        assert one["turned"]["invert"] is not servo["invert"]
+        assert (one["turned"]["min_us"], one["turned"]["max_us"]) == ends
+        for field, value in one["back"].items():
+            assert value == servo[field]

@@ -79,7 +79,7 @@ export class Review {
 
   #show(diff) {
     this.difference.hidden = !diff;
-    this.difference.replaceChildren(...diff.split("\n").map((line) =>
+    this.difference.replaceChildren(...diff.trimEnd().split("\n").map((line) =>
       h("span", { class: { "+": "added", "-": "removed" }[line[0]] || "" }, `${line}\n`)));
   }
 
