@@ -21,7 +21,13 @@ const ENDS = [
   ["mouthSmile", "smile"], ["mouthFrown", "frown"], ["mouthStretch", "wide"], ["mouthDimple", "drawn back"],
   ["mouthPucker", "pursed, as in “oo”"], ["mouthFunnel", "rounded, as in “oh”"], ["mouthLeft", "to its left"], ["mouthRight", "to its right"],
   ["tongueOut", "out"], ["browDown", "lowered"], ["brow", "raised"], ["eyeBlink", "shut"], ["eyeSquint", "narrowed"],
-  ["eyeWide", "wide open"], ["eyeLookUp", "up"], ["eyeLookDown", "down"], ["eyeLookIn", "to the nose"], ["eyeLookOut", "outwards"],
+  ["eyeWide", "wide open"], ["cheek", "raised"], ["eyeLookUp", "up"], ["eyeLookDown", "down"], ["eyeLookIn", "to the nose"], ["eyeLookOut", "outwards"],
+];
+/** Axes that go to both sides of 0: their positive end, their negative one. */
+const BOTH = [
+  ["headYaw", "turned to its left", "turned to its right"],
+  ["headPitch", "raised", "lowered"],
+  ["headRoll", "tilted to one side", "tilted to the other side"],
 ];
 const SAME_US = 0.5;
 
@@ -46,6 +52,8 @@ export function points(servo) {
 
 /** In words what its end stands for: 1, all its axes at their highest; -1: at their lowest. */
 export function meaning({ mix }, sign) {
+  const both = BOTH.find(([begin]) => Object.keys(mix).some((axis) => axis.startsWith(begin)));
+  if (both) return both[sign > 0 ? 1 : 2];
   const [axis, gain] = Object.entries(mix).reduce((best, next) => (sign * next[1] > sign * best[1] ? next : best), ["", 0]);
   if (!(sign * gain > 0)) return sign > 0 ? "its far end" : "its other end";
   const known = ENDS.find(([begin]) => axis.startsWith(begin));
