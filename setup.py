@@ -22,7 +22,9 @@ REQUIRES = [
     "pyyaml>=6.0",  # config, head profiles, model cards
 ]
 
-WEB = ["tornado>=6.5.10"]  # older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended
+WEB = [
+    "tornado>=6.5.10"
+]  # older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended
 
 EXTRAS = {
     # RPi.GPIO compiles on a Pi (no wheels). On a Pi 5 install rpi-lgpio instead, never both.

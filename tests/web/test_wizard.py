@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hands import Hands
 from stage import Stage
 
 from lipsync_edge import config
@@ -28,41 +29,17 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def phone(stage: Stage, chromium: Any) -> Iterator[Hands]:
-    """A phone that knows the PIN."""
-    asker = stage.asker()
-    context = chromium.new_context(viewport={"width": 360, "height": 740}, has_touch=False)
-    name, _, value = asker.cookie.partition("=")
-    context.add_cookies([{"name": name, "value": value, "url": stage.page.address}])
-    hands = Hands(stage, context.new_page())
-    yield hands
-    assert [words for words in hands.complaints if "409" not in words] == []
-    context.close()
-    until(lambda: not stage.head.status().get("setup", {}) or released(stage), word="its release")
+def phone(stage: Stage, chromium: Any) -> Iterator[Wizard]:
+    """A phone that knows the PIN; after it, the head follows the sound again."""
+    with Wizard(stage, chromium) as hands:
+        yield hands
+        assert hands.faults() == []
+    stage.head.ask("release")
     stage.head.ask("follow")
 
 
-def released(stage: Stage) -> bool:
-    return bool(stage.head.status()["setup"]["released"])
-
-
-class Hands:
-    """What somebody does with the page."""
-
-    def __init__(self, stage: Stage, page: Any) -> None:
-        self.stage, self.page = stage, page
-        self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
-
-    def open(self, route: str) -> None:
-        self.page.goto(f"{self.stage.page.address}/#{route}")
-        self.page.wait_for_selector("main .card")
-
-    def click(self, words: str) -> None:
-        self.page.get_by_role("button", name=words, exact=True).or_(
-            self.page.get_by_role("link", name=words, exact=True)
-        ).click()
+class Wizard(Hands):
+    """What somebody does to set up a servo."""
 
     def hold(self, move: str, enough: Callable[[], bool]) -> None:
         """Press a button until ``enough``."""
@@ -115,7 +92,7 @@ def is_off(stage: Stage) -> bool:
     return all(math.isnan(us) for us in stage.pulses_us)
 
 
-def test_three_servos_are_set_up_saved_and_undone(stage: Stage, phone: Hands) -> None:
+def test_three_servos_are_set_up_saved_and_undone(stage: Stage, phone: Wizard) -> None:
     before = stage.config.read_text()
     phone.open("setup")
     found: dict[str, dict[str, float]] = {}
@@ -157,7 +134,7 @@ def test_three_servos_are_set_up_saved_and_undone(stage: Stage, phone: Hands) ->
     assert not within_hard_limits(stage)
 
 
-def buzz_is_of(phone: Hands, name: str, channel: int) -> None:
+def buzz_is_of(phone: Wizard, name: str, channel: int) -> None:
     since = len(phone.stage.board.moments)
     phone.click("Buzz")
     until(lambda: len(pulses(phone.stage, since, channel)) >= 4, word="a buzz")
@@ -185,7 +162,7 @@ def pulses(stage: Stage, since: int, channel: int) -> list[float]:
     return out
 
 
-def sweep(phone: Hands, channel: int, low_us: float, high_us: float) -> None:
+def sweep(phone: Wizard, channel: int, low_us: float, high_us: float) -> None:
     """Hold until it was at both ends; it must not go beyond."""
     since = len(phone.stage.board.moments)
 
@@ -201,7 +178,7 @@ def sweep(phone: Hands, channel: int, low_us: float, high_us: float) -> None:
 
 
 def lip(
-    phone: Hands, name: str, channel: int, near: tuple[str, float], far: tuple[str, float]
+    phone: Wizard, name: str, channel: int, near: tuple[str, float], far: tuple[str, float]
 ) -> dict[str, float]:
     """Set up a servo that goes both ways; what the config should have."""
     buzz_is_of(phone, name, channel)
@@ -245,7 +222,7 @@ def within_hard_limits(stage: Stage) -> list[float]:
 
 
 @pytest.mark.parametrize("how", ["up", "hidden", "left", "killed"])
-def test_a_servo_stops_when_the_hand_goes(stage: Stage, phone: Hands, how: str) -> None:
+def test_a_servo_stops_when_the_hand_goes(stage: Stage, phone: Wizard, how: str) -> None:
     phone.open("setup/jaw/rest")
     page = phone.page
     page.hover("[data-move='longer']")
@@ -265,7 +242,7 @@ def test_a_servo_stops_when_the_hand_goes(stage: Stage, phone: Hands, how: str) 
     assert 1455 <= last <= 1460 + 120 * 1.5  # no further than a second and a half at its pace
 
 
-def test_what_was_found_outlives_a_reload_of_the_page(stage: Stage, phone: Hands) -> None:
+def test_what_was_found_outlives_a_reload_of_the_page(stage: Stage, phone: Wizard) -> None:
     before = stage.config.read_text()
     phone.open("setup/jaw/look")
     phone.page.fill("[data-point='far']", "1699")
@@ -280,7 +257,7 @@ def test_what_was_found_outlives_a_reload_of_the_page(stage: Stage, phone: Hands
     assert stage.config.read_text() == before
 
 
-def test_values_that_the_head_does_not_take_cannot_be_saved(stage: Stage, phone: Hands) -> None:
+def test_values_that_the_head_does_not_take_cannot_be_saved(stage: Stage, phone: Wizard) -> None:
     before = stage.config.read_text()
     phone.open("setup/upper_lip/look")
     phone.page.fill("[data-point='rest']", "2900")
@@ -292,7 +269,9 @@ def test_values_that_the_head_does_not_take_cannot_be_saved(stage: Stage, phone:
     assert stage.config.read_text() == before
 
 
-def test_a_config_that_somebody_else_changed_is_looked_at_again(stage: Stage, phone: Hands) -> None:
+def test_a_config_that_somebody_else_changed_is_looked_at_again(
+    stage: Stage, phone: Wizard
+) -> None:
     before = stage.config.read_text()
     phone.open("setup/jaw/look")
     phone.page.fill("[data-point='far']", "1710")
@@ -313,18 +292,16 @@ def test_a_config_that_somebody_else_changed_is_looked_at_again(stage: Stage, ph
     stage.head.ask("reload")
 
 
-def test_a_second_person_is_told_to_wait(stage: Stage, phone: Hands, chromium: Any) -> None:
+def test_a_second_person_is_told_to_wait(stage: Stage, phone: Wizard, chromium: Any) -> None:
     phone.open("setup")
     phone.click("Buzz jaw")
-    other = phone.page.context.new_page()
-    second = Hands(stage, other)
-    second.open("setup")
-    second.click("Buzz jaw")
-    assert "Somebody else" in other.inner_text("#alerts .toast")
-    other.close()
+    with Wizard(stage, chromium) as second:
+        second.open("setup")
+        second.click("Buzz jaw")
+        second.read("Somebody else is setting up this head.")
 
 
-def test_the_mouth_is_tried_with_the_sentence(stage: Stage, phone: Hands, tmp_path: Path) -> None:
+def test_the_mouth_is_tried_with_the_sentence(stage: Stage, phone: Wizard, tmp_path: Path) -> None:
     phone.open("setup/jaw/look")
     phone.page.fill("[data-point='far']", "1600")
     phone.page.keyboard.press("Tab")
@@ -360,7 +337,7 @@ DRAFTS = """async (servos) => {
 
 
 @pytest.mark.parametrize("name", ["jaw", "jaw-lips", "mouth10", "face26"])
-def test_every_shipped_head_can_be_set_up(phone: Hands, name: str) -> None:
+def test_every_shipped_head_can_be_set_up(phone: Wizard, name: str) -> None:
     servos = {
         s["name"]: s for s in describe(config.load(None, [("head", name)]), "", [], [])["servos"]
     }  # fmt: skip

@@ -63,7 +63,8 @@ export function mount(root, { api }) {
 }
 
 function row({ ok, name, message, remedy }) {
-  return h("li", { class: ok ? "check-row" : "check-row bad", "data-ok": String(ok) },
-    h("p", {}, h("strong", {}, `${ok ? "✓" : "✗"} ${name}`), h("span", { class: "visually-hidden" }, ok ? " is well: " : " is not well: "), ` ${message}`),
+  return h("li", { class: ok ? "check-row" : "check-row bad", "data-ok": String(ok), "data-check": name },
+    h("span", { class: "mark", "aria-hidden": "true" }, ok ? "✓" : "✗"),
+    h("p", {}, h("strong", {}, name), h("span", { class: "visually-hidden" }, ok ? " is well: " : " is not well: "), ` ${message}`),
     ...remedy.split("\n").filter(Boolean).map((line) => h("p", { class: "remedy-line" }, line)));
 }

@@ -71,7 +71,7 @@ export async function mount(root, { api, live }) {
     } },
       h("h2", {}, "A text"), missing,
       field("text", "Text", text),
-      h("p", { class: "row" }, ...SENTENCES.map((sentence) =>
+      h("div", { class: "sentences", role: "group", "aria-label": "Sentences to try" }, ...SENTENCES.map((sentence) =>
         h("button", { type: "button", class: "quiet sentence", onclick: () => (text.value = sentence) }, sentence))),
       h("details", {}, h("summary", {}, "Voice, pace, pitch"),
         field("voice", "Voice", voice), field("rate", "Pace", rate), field("pitch", "Pitch", pitch)),
@@ -83,9 +83,11 @@ export async function mount(root, { api, live }) {
     const picker = h("input", { id: "file", type: "file", accept: "audio/*,.wav,.mp3,.ogg,.flac,.m4a", onchange: pick });
     const drop = h("div", { class: "drop" },
       field("file", "Drop a sound here, or choose one (WAV, MP3, OGG, FLAC, M4A)", picker));
-    drop.addEventListener("dragover", (event) => event.preventDefault());
+    drop.addEventListener("dragover", (event) => (event.preventDefault(), drop.classList.add("over-it")));
+    drop.addEventListener("dragleave", () => drop.classList.remove("over-it"));
     drop.addEventListener("drop", (event) => {
       event.preventDefault();
+      drop.classList.remove("over-it");
       if (event.dataTransfer.files[0]) speak(event.dataTransfer.files[0]);
     });
     const cancel = h("button", { type: "button", hidden: true }, "Cancel");

@@ -50,6 +50,13 @@ export function tellError(error) {
   toast(error?.message || "Something went wrong.", { kind: "error", remedy: error?.remedy || "" });
 }
 
+/** Put a difference, as `diff -u` writes it, into an element, its lines coloured. */
+export function showDiff(element, diff) {
+  element.hidden = !diff;
+  const kinds = { "+": "added", "-": "removed" };
+  element.replaceChildren(...(diff || "").trimEnd().split("\n").map((line) => h("span", { class: /^(\+\+\+|---) /.test(line) ? null : kinds[line[0]] || null }, `${line}\n`)));
+}
+
 function build(element, props, children) {
   for (const [name, value] of Object.entries(props)) {
     if (value === null || value === undefined || value === false) continue;

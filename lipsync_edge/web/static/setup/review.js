@@ -1,7 +1,7 @@
 // What would be saved, heard and seen before it is: the difference, a test, Save, Undo.
 
 import { changes, complaint, settings } from "./draft.js";
-import { h, say, tellError, toast } from "../ui.js";
+import { h, say, showDiff, tellError, toast } from "../ui.js";
 
 const SENTENCE = "Bob, Pam and Will may move five warm waffles";
 const TRY_S = 90;
@@ -72,15 +72,9 @@ export class Review {
       : `The head takes these values${later.length ? `, after a restart: ${later.join(", ")}` : ""}. They are not saved yet.`);
     this.problems.replaceChildren(...problems.map(({ key, message, remedy, severity }) =>
       h("li", { class: `note ${severity === "error" ? "bad" : "warn"}` }, `${key ? `${key}: ` : ""}${message}`, remedy && h("span", { class: "remedy" }, ` ${remedy}`))));
-    this.#show(diff);
+    showDiff(this.difference, diff);
     this.save.disabled = wrong.length > 0;
     this.test.disabled = wrong.length > 0;
-  }
-
-  #show(diff) {
-    this.difference.hidden = !diff;
-    this.difference.replaceChildren(...diff.trimEnd().split("\n").map((line) =>
-      h("span", { class: { "+": "added", "-": "removed" }[line[0]] || "" }, `${line}\n`)));
   }
 
   #mark(kind, words) {
@@ -153,7 +147,7 @@ export class Review {
       const { diff } = await this.api.post("/config/undo");
       await this.#over();
       this.undo.hidden = true;
-      this.#show(diff);
+      showDiff(this.difference, diff);
       this.#mark("warn", "Undone: the config is as it was before.");
     } catch (error) {
       tellError(error);
