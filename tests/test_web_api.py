@@ -16,6 +16,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.httputil import HTTPHeaders
 from tornado.websocket import WebSocketClientConnection, websocket_connect
+from web_described import DOCUMENT, check_answer, check_body, check_refusal
 from web_stage import CONFIG, Stage
 
 from lipsync_edge.web import support
@@ -35,11 +36,16 @@ def program(stage: Stage) -> Asker:
 
 
 def get(program: Asker, path: str) -> Any:
-    return done(program.ask("GET", f"/api/v1/{path}"))
+    answer = done(program.ask("GET", f"/api/v1/{path}"))
+    check_answer("get", f"/api/v1/{path}", answer)
+    return answer
 
 
 def post(program: Asker, path: str, body: Any) -> Any:
-    return done(program.ask("POST", f"/api/v1/{path}", body))
+    answer = done(program.ask("POST", f"/api/v1/{path}", body))
+    check_body(f"/api/v1/{path}", body)
+    check_answer("post", f"/api/v1/{path}", answer)
+    return answer
 
 
 def done(answer: Answer) -> Any:
@@ -53,10 +59,26 @@ def refused(program: Asker, path: str, body: Any) -> tuple[int, str]:
 
 def code(answer: Answer) -> tuple[int, str]:
     """Of a refusal, which has a sentence."""
+    check_refusal(answer.json)
     error = answer.json["error"]
-    assert set(error) == {"code", "message", "remedy"}
-    assert error["message"][0].isprintable()
+    assert error["message"]
     return answer.status, str(error["code"])
+
+
+# ---- coming and going
+
+
+def test_hello_login_and_logout_are_as_described(stage: Stage) -> None:
+    guest = Asker(stage.page.port)
+    assert get(guest, "hello")["needs_pin"]
+    assert get(guest, "session") == {"logged_in": False, "csrf": None}
+    csrf = post(guest, "login", {"pin": stage.pin()})["csrf"]
+    guest = stage.asker()
+    assert get(guest, "session")["logged_in"]
+    assert len(csrf) == len(get(guest, "session")["csrf"])
+    assert get(guest, "openapi.json") == DOCUMENT
+    assert post(guest, "logout", {}) == {}
+    assert code(guest.ask("GET", "/api/v1/status")) == (401, "login")
 
 
 # ---- orders

@@ -288,3 +288,33 @@ print([name for name in sys.modules if name.split(".")[0] not in known])
     root = Path(__file__).parents[1]
     done = subprocess.run(words, capture_output=True, text=True, cwd=root, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+# ---- what the guide says
+
+GUIDE = Path(__file__).parents[1] / "docs/web-api.md"
+
+
+def run_example(name: str, *words: str) -> str:
+    """What an example of the guide prints; it must end well."""
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if block.startswith(f'"""Usage: {name} ')]
+    done = subprocess.run(
+        [sys.executable, "-c", block, *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_the_examples_work(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "hello.wav").write_bytes(tone(0.2))
+    told = run_example("greet.py", stage.page.address, stage.pin(), str(tmp_path / "hello.wav"))
+    assert "to speak\n" in told
+    assert "+    max_us: 1780    # not yet measured\n" in told
+    assert stage.config.read_text() == CONFIG
+    with WebClient(stage.page.address, stage.pin()) as head:
+        assert head.config()["backups"][0]["note"].startswith("undo to ")
+        assert head.config()["backups"][1]["note"] == "greet.py"
+    told = run_example("look.py", stage.page.address.replace("http", "ws"))
+    assert len(told.splitlines()) == 30
+    assert all(0 <= float(line) <= 1 for line in told.splitlines())
