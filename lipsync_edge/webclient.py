@@ -219,13 +219,10 @@ class WebClient:
 
     def support(self, path: str | os.PathLike[str]) -> Path:
         """Write the zip for whoever helps to a file, which must be new; returns its path."""
-        with self._answered("GET", "support", wait_s=SLOW_S) as answer:
-            data = answer.read()
-        try:
-            with open(path, "xb") as file:
-                file.write(data)
-        except OSError as error:
-            raise unusable(path, "written", error) from error
+        with _new_file(path) as file:
+            with self._answered("GET", "support", wait_s=SLOW_S) as answer:
+                data = answer.read()
+            file.write(data)
         return Path(path)
 
     def get(self, path: str, wait_s: float = 0.0) -> Answer:
@@ -316,8 +313,22 @@ def _meant(config: str | Changes) -> Answer:
     return {"text": config} if isinstance(config, str) else {"changes": list(config)}
 
 
-def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+def _opened(path: str | os.PathLike[str], mode: str = "rb", how: str = "read") -> IO[bytes]:
     try:
-        return open(path, "rb")
+        return open(path, mode)
     except OSError as error:
-        raise unusable(path, "read", error) from error
+        raise unusable(path, how, error) from error
+
+
+@contextlib.contextmanager
+def _new_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """To write to; gone where that fails."""
+    file = _opened(path, "xb", "written")
+    try:
+        with file:
+            yield file
+    except (ControlError, OSError) as error:
+        os.unlink(path)
+        if isinstance(error, OSError):
+            raise unusable(path, "written", error) from error
+        raise
