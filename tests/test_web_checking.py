@@ -42,6 +42,10 @@ async def test_a_config_is_checked_saved_and_undone_without_a_head(room: Room) -
     (problem,) = (await asked(room, "config/check", {"text": WRONG}))["problems"]
     assert (problem["line"], problem["severity"]) == (6, "error")
     assert "max_us" in problem["message"] + problem["remedy"]
+    other = CONFIG.replace("1790", "1300")
+    (problem,) = (await asked(room, "config/check", {"text": other}))["problems"]
+    assert problem["line"] is None
+    assert "(jaw.yaml, line " in problem["message"]  # below min_us, which stands there
     changes = [{"path": ["servos", "jaw", "max_us"], "value": 1750}]
     shown = await asked(room, "config/preview", {"changes": changes})
     assert (shown["problems"], shown["needs_restart"]) == ([], [])
