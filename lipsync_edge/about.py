@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from lipsync_edge import __version__
-from lipsync_edge.config import Config
+from lipsync_edge.config import UNNAMED, Config
 from lipsync_edge.errors import ConfigError
 from lipsync_edge.face import axis_range
 from lipsync_edge.head import Servo
@@ -80,25 +81,31 @@ def motion(shown: Snapshot, loudness: Loudness, rate_hz: int) -> dict[str, Any]:
     }
 
 
-_PLACE = re.compile(r"^(?:.*?:(?P<line>\d+)|[^:]*): (?:(?P<key>[\w.-]+): )?(?P<text>.*)$", re.S)
+_PLACE = re.compile(
+    r"^(?:(?P<file>.*?):(?P<line>\d+)|[^:]*): (?:(?P<key>[\w.-]+): )?(?P<text>.*)$", re.S
+)
 
 
-def problems_of(error: ConfigError) -> list[dict[str, Any]]:
-    """The sentences of the checker with their lines (from 1; null: the whole file) and keys."""
-    return [_problem(sentence, "error") for sentence in error.problems]
+def problems_of(error: ConfigError, source: str) -> list[dict[str, Any]]:
+    """The sentences of the checker with their lines in ``source`` (from 1; null: the whole file, or
+    another one, such as a head profile, which the message names) and keys."""
+    return [_problem(sentence, "error", source) for sentence in error.problems]
 
 
 def warnings_of(config: Config) -> list[dict[str, Any]]:
     """The same of what is allowed but hardly meant."""
-    return [_problem(sentence, "warning") for sentence in config.warnings]
+    return [_problem(sentence, "warning", config.source) for sentence in config.warnings]
 
 
-def _problem(sentence: str, severity: str) -> dict[str, Any]:
+def _problem(sentence: str, severity: str, source: str) -> dict[str, Any]:
     found = _PLACE.match(sentence)
     if not found:
         return {"line": None, "key": "", "message": sentence, "remedy": "", "severity": severity}
     message, _, remedy = found["text"].partition("; ")
+    line = int(found["line"]) if found["line"] else None
+    if line and found["file"] not in (source, UNNAMED):
+        message, line = f"{message} ({PurePath(found['file']).name}, line {line})", None
     return {
-        "line": int(found["line"]) if found["line"] else None, "key": found["key"] or "",
+        "line": line, "key": found["key"] or "",
         "message": message, "remedy": remedy, "severity": severity,
     }  # fmt: skip

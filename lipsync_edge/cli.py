@@ -216,7 +216,7 @@ def _check_text(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         if not arguments.json:
             raise
-        problems = problems_of(error)
+        problems = problems_of(error, str(arguments.config or ""))
     if arguments.json:
         print(json.dumps({"problems": problems}))
     return 2 if any(problem["severity"] == "error" for problem in problems) else 0

@@ -5,6 +5,8 @@ from lipsync_edge.client import Client
 with Client() as head:
     head.mute()
     print(head.status()["line"])
+
+From another computer, over the head's page: ``WebClient``, which takes the same orders.
 """
 
 from __future__ import annotations
@@ -15,10 +17,15 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lipsync_edge.errors import ControlError
 from lipsync_edge.protocol import VERSION
+
+if TYPE_CHECKING:
+    from lipsync_edge.webclient import WebClient
+
+__all__ = ["Client", "WebClient", "default_socket"]
 
 SYSTEM_SOCKET = "/run/lipsync-edge/control.sock"
 
@@ -214,3 +221,12 @@ def _unreachable(path: str, error: OSError) -> ControlError:
         f"No head answers at {path} ({error.strerror or error}).",
         "Start it: sudo systemctl start lipsync-edge; or name its socket with --socket.",
     )
+
+
+def __getattr__(name: str) -> Any:
+    """``WebClient``, which brings HTTP and TLS along: not for those who ask over the socket."""
+    if name == "WebClient":
+        from lipsync_edge.webclient import WebClient
+
+        return WebClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -40,6 +40,7 @@ __all__ = ["BoardSpec", "Config", "Head", "Servo", "default_yaml", "dump", "load
 
 BUILT_IN = "built-in defaults"
 COMMAND_LINE = "command line"
+UNNAMED = "the text"
 
 _SCHEMA = Group(
     {
@@ -98,7 +99,7 @@ def load(
 def _read_file(path: Path | None, problems: Problems, text: str | None) -> Entries:
     if path is None and text is None:
         return {}
-    source = str(path or "the text")
+    source = str(path or UNNAMED)
     walker = Walker(source, problems)
     node = read(path, problems) if path and text is None else compose(text or "", source, problems)
     if node is not None:

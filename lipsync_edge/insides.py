@@ -62,7 +62,11 @@ class Inside:
             new = self._read(text)
         except LipsyncError as error:
             told = error if isinstance(error, ConfigError) else ConfigError([str(error)])
-            return {"problems": problems_of(told), "changed": [], "needs_restart": []}
+            return {
+                "problems": problems_of(told, self._config.source),
+                "changed": [],
+                "needs_restart": [],
+            }
         changed, fixed = compare(self._before or self._config, new)
         return {"problems": warnings_of(new), "changed": changed, "needs_restart": fixed}
 

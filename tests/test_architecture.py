@@ -38,7 +38,7 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
-RUNTIME |= {"control", "peer", "client", "speech"}
+RUNTIME |= {"control", "peer", "client", "webclient", "webplace", "speech"}
 APP = {
     "app",
     "attendant",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import wave
 from collections.abc import Iterator
@@ -454,6 +455,9 @@ def test_check_tells_line_key_and_remedy(head: Head) -> None:
     (wrong,) = head.ask("check", text="# mine\nservos:\n  nose: {}\n")["problems"]
     assert (wrong["line"], wrong["key"]) == (3, "servos.nose")
     assert wrong["message"] == "the head has no servo nose"
+    (wrong,) = head.ask("check", text="servos: {jaw: {max_us: 1300}}\n")["problems"]
+    assert (wrong["line"], wrong["key"]) == (None, "servos.jaw.min_us")  # of another file
+    assert re.fullmatch(r"min_us \d+ must .* \(mouth10\.yaml, line \d+\)", wrong["message"])
     told = head.ask("check", text="servos: {jaw: {max_us: 1900}}\naudio: {rate_hz: 48000}\n")
     assert told["problems"] == []
     assert told["changed"] == ["audio.rate_hz", "head.servos.jaw.max_us"]

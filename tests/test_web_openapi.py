@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from web_described import DOCUMENT, FILE, at
 
-from lipsync_edge.web import head, routes
-from lipsync_edge.web.base import Api
+from lipsync_edge.web import head, refusal, routes
+from lipsync_edge.web.base import Api, _word
 from lipsync_edge.web.routes import API
 
-FILE = Path(routes.__file__).with_name("openapi.json")
-DOCUMENT: dict[str, Any] = json.loads(FILE.read_text())
+GUIDE = Path(__file__).parents[1] / "docs/web-api.md"
 ROWS = [row for row in routes.routes() if row[0].startswith(API)]
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
 
@@ -49,8 +48,21 @@ def test_methods_and_who_may(path: str, method: str) -> None:
 def test_references_lead_somewhere() -> None:
     text = FILE.read_text()
     for reference in re.findall(r'"\$ref": "#/([^"]+)"', text):
-        node = DOCUMENT
-        for key in reference.split("/"):
-            node = node[key]
+        assert at(reference)
     orders = DOCUMENT["paths"][f"{API}/do"]["post"]["requestBody"]["content"]["application/json"]
     assert tuple(orders["schema"]["properties"]["cmd"]["enum"]) == head.COMMANDS
+
+
+def test_every_word_of_a_refusal_is_described() -> None:
+    texts = [path.read_text() for path in Path(routes.__file__).parent.glob("*.py")]
+    said = {word for text in texts for word in re.findall(r'HttpRefused\(\s*\d+,\s*"(.+?)"', text)}
+    said |= set(refusal._STATUS) | {_word(404), _word(405), _word(418), "internal"}
+    code = at("#/components/schemas/Refusal")["properties"]["error"]["properties"]["code"]
+    assert set(code["enum"]) == said
+    table = re.findall(r"^\| \d{3} \| (`.*?) \|", GUIDE.read_text(), re.M)
+    assert {word for cell in table for word in re.findall("`(.+?)`", cell)} == said
+
+
+def test_every_route_is_in_the_guide() -> None:
+    named = set(re.findall(r"`(?:GET|POST|WS) (/[\w./-]*)", GUIDE.read_text()))
+    assert {API + name for name in named} == set(DOCUMENT["paths"])

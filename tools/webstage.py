@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -11,9 +12,9 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from lipsync_edge.client import Client
 from lipsync_edge.clock import MonotonicClock
@@ -144,3 +145,49 @@ class Page(Child):
             return self.get("/api/v1/hello")
         except (urllib.error.URLError, OSError):
             return None
+
+
+class Answer(NamedTuple):
+    """What came back over HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """Its body, read."""
+        return json.loads(self.body)
+
+
+class Asker:
+    """A program that asks the page, with a session where it has one."""
+
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self._port, self._source = port, source
+        self.cookie = self.csrf = ""
+
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """A body that is no bytes is sent as JSON."""
+        told = {"Cookie": self.cookie, "X-CSRF": self.csrf} if self.cookie else {}
+        if body is not None and not isinstance(body, bytes):
+            body, told["Content-Type"] = json.dumps(body).encode(), "application/json"
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self._port, timeout=20, source_address=(self._source, 0)
+        )
+        try:
+            connection.request(method, path, body, {**told, **(headers or {})})
+            answer = connection.getresponse()
+            return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    def login(self, pin: str) -> Answer:
+        """Keeps the session where the PIN is right."""
+        answer = self.ask("POST", "/api/v1/login", {"pin": pin})
+        if answer.status == 200:
+            self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
+            self.csrf = answer.json["csrf"]
+        return answer

@@ -10,7 +10,7 @@ from typing import Any
 
 from lipsync_edge.errors import ControlError, LipsyncError
 from lipsync_edge.web import child
-from lipsync_edge.web.engine import Engine
+from lipsync_edge.web.parts import Parts
 from lipsync_edge.web.refusal import EngineDown, EngineRefused
 
 CHECK_S, DOCTOR_S = 30.0, 70.0
@@ -21,11 +21,11 @@ _TOO_LONG = ("too-long", "value")
 Problems = list[dict[str, Any]]
 
 
-async def check(engine: Engine, path: Path, text: str) -> dict[str, Any]:
+async def check(parts: Parts, path: Path, text: str) -> dict[str, Any]:
     """``problems`` of a text that shall stand in ``path``: line, key, message, remedy, severity.
     From a running head also ``changed`` and ``needs_restart``: dotted keys."""
     try:
-        told = await engine.ask("check", text=text)
+        told = await parts.engine.ask("check", text=text)
         return {key: told.get(key, []) for key in ("problems", "changed", "needs_restart")}
     except EngineDown:
         pass
@@ -33,7 +33,8 @@ async def check(engine: Engine, path: Path, text: str) -> dict[str, Any]:
         if error.code not in _TOO_LONG:
             raise
     words = [*_COMMAND, "check", str(path), "--text", "--json"]
-    told = await _json_of(words, text.encode("utf-8", "replace"), CHECK_S)
+    async with parts.programs:
+        told = await _json_of(words, text.encode("utf-8", "replace"), CHECK_S)
     return {"problems": list(told["problems"]), "changed": [], "needs_restart": []}
 
 
@@ -42,14 +43,16 @@ def errors(problems: Problems) -> Problems:
     return [problem for problem in problems if problem.get("severity") != "warning"]
 
 
-async def examine(engine: Engine, path: Path | None) -> list[dict[str, Any]]:
-    """What the doctor finds: ok, name, message, remedy."""
+async def examine(parts: Parts, path: Path | None) -> list[dict[str, Any]]:
+    """What the doctor finds: ok, name, message, remedy. ``path``: of the config to look at where no
+    head answers; None: the built-in one."""
     try:
-        return list((await engine.ask("doctor", wait_s=DOCTOR_S)).get("checks", []))
+        return list((await parts.engine.ask("doctor", wait_s=DOCTOR_S)).get("checks", []))
     except EngineDown as down:
         first = _alone(down)
     file = [str(path)] if path else []
-    found = await _json_of([*_COMMAND, "doctor", *file, "--json"], b"", DOCTOR_S)
+    async with parts.programs:
+        found = await _json_of([*_COMMAND, "doctor", *file, "--json"], b"", DOCTOR_S)
     checks = [
         {"ok": bool(row["ok"]), "name": str(row["name"]), "message": str(row["words"]),
          "remedy": str(row["remedy"])}

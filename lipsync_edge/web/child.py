@@ -9,11 +9,10 @@ from typing import IO, NamedTuple
 
 
 class Ended(NamedTuple):
-    """What a program left: its exit code (negative: the signal) and what it said."""
+    """What a program left: its exit code (negative: the signal) and what it printed."""
 
     code: int
     out: bytes
-    err: bytes
 
 
 async def run(
@@ -26,15 +25,15 @@ async def run(
     """
     child = await asyncio.create_subprocess_exec(
         *words, stdin=asyncio.subprocess.PIPE, stdout=out or asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
         async with asyncio.timeout(wait_s):
-            said, complained = await child.communicate(told)
+            said, _ = await child.communicate(told)
     finally:
         if child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
     assert child.returncode is not None
-    return Ended(child.returncode, said or b"", complained)
+    return Ended(child.returncode, said or b"")

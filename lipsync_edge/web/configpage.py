@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lipsync_edge.web import checking
 from lipsync_edge.web.backups import Backups, revision
 from lipsync_edge.web.base import Api
 from lipsync_edge.web.configfile import ConfigFile, Saved, diff, revise
+from lipsync_edge.web.parts import Parts
 from lipsync_edge.web.refusal import EngineDown, EngineRefused, HttpRefused
 
-CHECK_S = 20.0
 LONGEST_TEXT = 48 * 1024
 """The head takes no more in one request; the longest shipped example has a quarter of it."""
 DEFAULT = Path("/etc/lipsync-edge/config.yaml")
@@ -34,8 +32,7 @@ class ConfigApi(Api):
         try:
             name = str((await self.engine.ask("status"))["status"].get("config", ""))
         except EngineDown:
-            seen = [status.get("config", "") for _, status in self.parts.live.history]
-            name = next((str(n) for n in reversed(seen) if n), str(DEFAULT))
+            name = last_name(self.parts)
         if not name or name == BUILT_IN:
             raise HttpRefused(
                 404, "unknown", "This head was started without a config file.",
@@ -53,31 +50,21 @@ class ConfigApi(Api):
         return text
 
     async def check(self, text: str, file: ConfigFile) -> Answer:
-        """What the checker says, ``problems``, ``changed`` and ``needs_restart``: the head's own,
-        or where it is down, the same in a process, which knows of no change."""
-        try:
-            return await self.engine.ask("check", text=text)
-        except EngineDown:
-            words = ("-m", "lipsync_edge", "check", str(file.path), "--text", "--json")
-            said = await run(sys.executable, *words, within_s=CHECK_S, text=text.encode())
-        try:
-            return {"problems": list(json.loads(said)["problems"])}
-        except (ValueError, KeyError, TypeError):
-            raise HttpRefused(500, "failed", "The checker did not answer.") from None
+        """See :func:`checking.check`."""
+        return await checking.check(self.parts, file.path, text)
 
     async def accepted(self, text: str, file: ConfigFile) -> Answer:
         """What the checker says where it has nothing against it; HttpRefused, with all problems,
         where it has."""
         answer = await self.check(text, file)
-        errors = [p for p in answer["problems"] if p["severity"] == "error"]
-        if errors:
+        if errors := checking.errors(answer["problems"]):
             lines = [_sentence(problem) for problem in errors]
             raise HttpRefused(400, "config", "\n".join(lines), "Nothing was changed.")
         return answer
 
     async def take_over(self, saved: Saved, checked: Answer) -> None:
         """Let the head load its file anew, and answer what became of that."""
-        fixed = list(checked.get("needs_restart", []))
+        fixed = checked["needs_restart"]
         changed: list[str] = []
         with contextlib.suppress(EngineDown):
             try:
@@ -127,7 +114,7 @@ class Preview(ConfigApi):
         checked = await self.check(text, file)
         self.finish_json({
             "text": text, "diff": diff(before, text, file.path.name),
-            "problems": checked["problems"], "needs_restart": checked.get("needs_restart", []),
+            "problems": checked["problems"], "needs_restart": checked["needs_restart"],
         })  # fmt: skip
 
 
@@ -170,24 +157,10 @@ class Try(ConfigApi):
         self.finish_json({"changed": answer["changed"], "hold_s": answer["hold_s"]})
 
 
-async def run(program: str, *words: str, within_s: float, text: bytes = b"") -> bytes:
-    """What a program prints. Never a shell. Raises HttpRefused where it takes too long."""
-    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            program, *words, stdin=pipe, stdout=pipe, stderr=nothing
-        )
-    except OSError as error:
-        raise HttpRefused(500, "failed", f"{program} cannot be run ({error.strerror}).") from error
-    try:
-        async with asyncio.timeout(within_s):
-            return (await process.communicate(text))[0]
-    except TimeoutError:
-        raise HttpRefused(504, "failed", f"{Path(program).name} took too long.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+def last_name(parts: Parts) -> str:
+    """The config that a head had which was seen last, else where the service has it."""
+    seen = (str(status.get("config", "")) for _, status in reversed(parts.live.history))
+    return next((name for name in seen if name), str(DEFAULT))
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
-from lipsync_edge.web import voices
+from lipsync_edge.web import checking, voices
 from lipsync_edge.web.base import Api
-from lipsync_edge.web.configpage import run
+from lipsync_edge.web.configpage import last_name
+from lipsync_edge.web.parts import Parts
 from lipsync_edge.web.refusal import HttpRefused
 from lipsync_edge.web.upload import Upload
 
 COMMANDS = ("mute", "unmute", "rest", "wake", "detach", "neutral", "follow", "hush", "reload",
             "restart")  # fmt: skip
-DOCTOR_S = 70.0
 
 
 class Status(Api):
@@ -67,7 +69,7 @@ class Voices(Api):
 
     async def get(self) -> None:
         """The speech engines and their voices."""
-        self.finish_json({"engines": await voices.engines(run)})
+        self.finish_json({"engines": await voices.engines()})
 
 
 class SayText(Api):
@@ -84,7 +86,7 @@ class SayText(Api):
                 400, "value", f"A text has 1 to {voices.LONGEST_TEXT} characters.", "Shorten it."
             )
         name = str(asked.get("engine") or "espeak-ng")
-        known = {e["name"]: [v["id"] for v in e["voices"]] for e in await voices.engines(run)}
+        known = {e["name"]: [v["id"] for v in e["voices"]] for e in await voices.engines()}
         words = voices.command(
             name, str(asked.get("voice") or ""), asked.get("rate"), asked.get("pitch"),
             known.get(name, []),
@@ -107,8 +109,13 @@ class Doctor(Api):
 
     async def get(self) -> None:
         """What is well and what is not, with a remedy for each."""
-        answer = await self.engine.ask("doctor", wait_s=DOCTOR_S)
-        self.finish_json({"checks": answer["checks"]})
+        self.finish_json({"checks": await findings(self.parts)})
+
+
+async def findings(parts: Parts) -> list[dict[str, Any]]:
+    """The doctor's, whether a head answers or not."""
+    name = last_name(parts)
+    return await checking.examine(parts, Path(name) if os.path.exists(name) else None)
 
 
 def _plain(answer: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 class Parts:
     """The web process, as its handlers see it. ``folder``: its state.
 
-    ``tls_port``: 0 where there is no https."""
+    ``programs``: places for checkers and doctors of a head that is down, since each takes as much
+    memory as a head. ``tls_port``: 0 where there is no https."""
 
     options: WebOptions
     folder: Path
@@ -31,4 +33,5 @@ class Parts:
     pairing: Pairing
     pace: Pace
     uploads: Crowd
+    programs: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     tls_port: int = field(default=0)

@@ -14,21 +14,22 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib import metadata
 from typing import Any
 
 from lipsync_edge import __version__
 from lipsync_edge.errors import LipsyncError
-from lipsync_edge.web.configpage import ConfigApi, run
-from lipsync_edge.web.refusal import HttpRefused
+from lipsync_edge.web import child
+from lipsync_edge.web.configpage import ConfigApi
+from lipsync_edge.web.head import findings
 
 PACKAGES = ("lipsync-edge", "numpy", "ai-edge-litert", "pyaudio", "samplerate", "pyyaml", "tornado",
             "adafruit-circuitpython-servokit", "Adafruit-Blinka", "RPi.GPIO",
             "rpi-lgpio")  # fmt: skip
 UNITS = ("lipsync-edge", "lipsync-edge-web")
 LINES = 2000
-JOURNAL_S, DOCTOR_S = 15.0, 70.0
+JOURNAL_S = 15.0
 _PIN = re.compile(r"(?i)(\bpin\b[^0-9\n]{0,20})[0-9][0-9 ]{4,8}[0-9]")
 
 
@@ -66,8 +67,8 @@ class Support(ConfigApi):
         """The zip. What cannot be had is a file that says why."""
         files = {"versions.json": _json(versions())}
         files["config.yaml"] = await self._config()
-        files["doctor.json"] = await self._asked("doctor", DOCTOR_S)
-        files["describe.json"] = await self._asked("describe", 10.0)
+        files["doctor.json"] = await _told(self._doctor())
+        files["describe.json"] = await _told(self.engine.ask("describe"))
         statuses = [{"unix_s": round(at_s, 2), **s} for at_s, s in self.parts.live.history]
         files["statuses.jsonl"] = "".join(json.dumps(status) + "\n" for status in statuses)
         for unit in UNITS:
@@ -83,23 +84,26 @@ class Support(ConfigApi):
         except LipsyncError as error:
             return f"# {error}\n"
 
-    async def _asked(self, cmd: str, wait_s: float) -> str:
-        try:
-            answer: dict[str, Any] = await self.engine.ask(cmd, wait_s=wait_s)
-        except LipsyncError as error:
-            answer = {"error": str(error)}
-        return _json(answer)
+    async def _doctor(self) -> dict[str, Any]:
+        return {"checks": await findings(self.parts)}
+
+
+async def _told(answer: Awaitable[dict[str, Any]]) -> str:
+    try:
+        return _json(await answer)
+    except LipsyncError as error:
+        return _json({"error": str(error)})
 
 
 async def _journal(unit: str) -> str:
     program = shutil.which("journalctl")
     if not program:
         return "There is no journal here.\n"
-    words = ("-u", unit, "-n", str(LINES), "--no-pager", "-o", "short-iso")
+    words = (program, "-u", unit, "-n", str(LINES), "--no-pager", "-o", "short-iso")
     try:
-        text = (await run(program, *words, within_s=JOURNAL_S)).decode(errors="replace")
-    except HttpRefused as error:
-        text = f"{error}\n"
+        text = (await child.run(words, wait_s=JOURNAL_S)).out.decode(errors="replace")
+    except (OSError, TimeoutError) as error:
+        text = f"The journal cannot be read: {error or 'it took too long'}.\n"
     return without_pins(text)
 
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from lipsync_edge.errors import ControlError
+from lipsync_edge.web import child
 from lipsync_edge.web.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -42,14 +43,10 @@ async def _speak(pin: str, engine: Engine, folder: Path) -> bool:
     text = f"My pin is: {', '.join(pin)}. Again: {', '.join(pin)}."
     with tempfile.TemporaryFile(dir=folder) as sound:
         try:
-            speaker = await asyncio.create_subprocess_exec(
-                program, "-s", "120", "--stdout", stdin=asyncio.subprocess.PIPE, stdout=sound,
-                stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
-            async with asyncio.timeout(SPEAK_S):
-                await speaker.communicate(text.encode())  # other users may see arguments
+            words = [program, "-s", "120", "--stdout"]  # other users may see arguments: not the PIN
+            ended = await child.run(words, text.encode(), SPEAK_S, sound)
             sound.seek(0)
             await engine.ask("say-file", fd=sound.fileno())
         except (ControlError, OSError, TimeoutError):
             return False
-    return speaker.returncode == 0
+    return ended.code == 0

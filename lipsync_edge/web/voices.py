@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from lipsync_edge.web import child
 from lipsync_edge.web.refusal import HttpRefused
 
 LONGEST_TEXT = 2000
-SPEAK_S = 60.0
+SPEAK_S, VOICES_S = 60.0, 10.0
 PIPER_VOICES = (
     "/usr/share/piper-voices", "/usr/local/share/piper-voices", "/var/lib/lipsync-edge-web/voices",
 )  # fmt: skip
@@ -21,10 +21,10 @@ RATE, PITCH = (80, 450), (0, 99)
 """espeak-ng(1): words a minute, and a pitch of no unit; it speaks 175 and 50 by itself."""
 
 
-async def engines(run: Any) -> list[dict[str, Any]]:
-    """All that are known, with their voices where they are installed. ``run``: runs a program."""
+async def engines() -> list[dict[str, Any]]:
+    """All that are known, with their voices where they are installed."""
     espeak = shutil.which("espeak-ng")
-    voices = _espeak_voices(await run(espeak, "--voices", within_s=10.0)) if espeak else []
+    voices = await _espeak_voices(espeak) if espeak else []
     piper = _piper_voices()
     return [
         {"name": "espeak-ng", "installed": bool(espeak), "voices": voices},
@@ -35,8 +35,12 @@ async def engines(run: Any) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _espeak_voices(table: bytes) -> list[dict[str, str]]:
-    """Of what ``espeak-ng --voices`` prints: priority, language, gender, name, file."""
+async def _espeak_voices(program: str) -> list[dict[str, str]]:
+    """It prints a table: priority, language, gender, name, file. None where it does not."""
+    try:
+        table = (await child.run([program, "--voices"], wait_s=VOICES_S)).out
+    except (OSError, TimeoutError):
+        return []
     rows = [line.split() for line in table.decode(errors="replace").splitlines()[1:]]
     return [
         {"id": row[1], "name": row[3].replace("_", " "), "language": row[1]}
@@ -84,21 +88,11 @@ def _within(value: Any, limits: tuple[int, int], name: str) -> int:
 async def speak(words: Sequence[str], text: str, sound: IO[bytes]) -> None:
     """Write the WAV file of a text to ``sound``. Raises HttpRefused."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.PIPE, stdout=sound, stderr=asyncio.subprocess.DEVNULL,
-            cwd="/",
-        )  # fmt: skip
+        ended = await child.run(words, text.encode(errors="replace") + b"\n", SPEAK_S, sound)
     except OSError as error:
         raise HttpRefused(409, "failed", f"{words[0]} cannot be run ({error.strerror}).") from error
-    try:
-        async with asyncio.timeout(SPEAK_S):
-            await process.communicate(text.encode(errors="replace") + b"\n")
     except TimeoutError:
         raise HttpRefused(504, "failed", f"{words[0]} took too long.", "Shorten it.") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode or not os.fstat(sound.fileno()).st_size:
+    if ended.code or not os.fstat(sound.fileno()).st_size:
         raise HttpRefused(409, "failed", f"{words[0]} could not speak that.", "Try another voice.")
     sound.seek(0)

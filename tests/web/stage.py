@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import itertools
-import json
 import math
 import socket
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 from lipsync_edge import config
 from lipsync_edge.web.pairing import make_pin
 from lipsync_tools.drill.board import Board
-from lipsync_tools.webstage import CLOCK, Head, Page
+from lipsync_tools.webstage import CLOCK, Asker, Head, Page
 
 CONFIG = """\
 # My first head, printed in blue.
@@ -34,49 +31,6 @@ servos:
     max_us:   1780
     neutral_us: 1420
 """
-
-
-class Answer(NamedTuple):
-    """What came back over HTTP."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Asker:
-    """A program that asks the page, with a session where it has one."""
-
-    def __init__(self, port: int, source: str) -> None:
-        self._port, self._source = port, source
-        self.cookie = self.csrf = ""
-
-    def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        told = {"Cookie": self.cookie, "X-CSRF": self.csrf} if self.cookie else {}
-        if body is not None and not isinstance(body, bytes):
-            body, told["Content-Type"] = json.dumps(body).encode(), "application/json"
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self._port, timeout=20, source_address=(self._source, 0)
-        )
-        try:
-            connection.request(method, path, body, {**told, **(headers or {})})
-            answer = connection.getresponse()
-            return Answer(answer.status, dict(answer.getheaders()), answer.read())
-        finally:
-            connection.close()
-
-    def login(self, pin: str) -> Answer:
-        answer = self.ask("POST", "/api/v1/login", {"pin": pin})
-        if answer.status == 200:
-            self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
-            self.csrf = answer.json["csrf"]
-        return answer
 
 
 class Stage:
