@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from stage import Stage
 
+from lipsync_tools.webstage import until
+
 PHONE = {"width": 360, "height": 740}
 
 
@@ -43,7 +45,11 @@ class Hands:
 
     def read(self, words: str) -> None:
         """Wait until these words are somewhere on the page."""
-        self.page.get_by_text(words).first.wait_for()
+        seen = self.page.locator("body")
+        try:
+            until(lambda: words in seen.inner_text(), 20, word=f"{words!r} on {self.page.url}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; there is: {seen.inner_text()}") from None
 
     def faults(self) -> list[str]:
         """What the console complains of, beside answers that refuse something."""

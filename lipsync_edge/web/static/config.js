@@ -5,13 +5,13 @@ import { h, say, showDiff, tellError, toast } from "./ui.js";
 const PAUSE_MS = 500;
 const KEPT = "config-text"; // in this tab: {path, revision, text} that was not saved
 
-export async function mount(root, { api }) {
+export async function mount(root, { api, live }) {
   const ended = new AbortController();
   const name = h("p", { class: "path" });
   const numbers = h("div", { class: "line-numbers", "aria-hidden": "true" });
   const text = h("textarea", { id: "config-text", class: "code", rows: "18", wrap: "off", spellcheck: "false",
     autocapitalize: "off", autocomplete: "off", "aria-describedby": "problems", oninput: changed, onscroll: () => (numbers.scrollTop = text.scrollTop) });
-  const problems = h("ul", { id: "problems", class: "problems", role: "status" });
+  const problems = h("ul", { class: "problems" });
   const difference = h("pre", { class: "changes", tabindex: "0", hidden: true, "aria-label": "What changes" });
   const note = h("input", { id: "note", maxlength: "200", autocomplete: "off" });
   const save = h("button", { type: "button", class: "primary", onclick: store, disabled: true }, "Save");
@@ -28,7 +28,7 @@ export async function mount(root, { api }) {
     h("section", { class: "card" }, name,
       h("div", { class: "field" }, h("label", { for: "config-text" }, "The head's config, YAML"),
         h("div", { class: "editor" }, numbers, text)),
-      problems, difference,
+      h("div", { id: "problems", role: "status" }, problems), difference,
       h("div", { class: "field" }, h("label", { for: "note" }, "A note for yourself"), note),
       h("p", { class: "row" }, save, trial, revert,
         h("button", { type: "button", onclick: download }, "Download"))),
@@ -164,6 +164,7 @@ export async function mount(root, { api }) {
   }
 
   function done({ needs_restart: keys }, what = "Saved") {
+    if (live.last.engine === "down") return toast(`${what}. The head is not running: it will start with this.`);
     if (!keys.length) return toast(`${what}, and in force.`);
     toast(`${what}. After a restart: ${keys.join(", ")}.`, { kind: "warn",
       action: { label: "Restart now", run: () => api.post("/do", { cmd: "restart" }).catch(tellError) } });
