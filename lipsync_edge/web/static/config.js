@@ -119,8 +119,9 @@ export async function mount(root, { api }) {
     }
   }
 
-  function done({ needs_restart: keys }) {
-    if (!keys.length) return toast("Saved, and in force.");
+  function done({ needs_restart: keys, in_force: isInForce }) {
+    if (isInForce) return toast("Saved, and in force.");
+    if (!keys.length) return toast("Saved. The head takes it when it starts.");
     toast(`Saved. After a restart: ${keys.join(", ")}.`, { kind: "warn",
       action: { label: "Restart now", run: () => api.post("/do", { cmd: "restart" }).catch(tellError) } });
   }
