@@ -199,7 +199,7 @@ class WebClient:
 
     def save(self, config: str | Changes, revision: str, note: str = "") -> Answer:
         """Save a text, or changes of the saved one, if it still has this ``revision`` (code
-        ``changed`` where not), and move by it. revision, diff, changed, needs_restart."""
+        ``changed`` where not), and move by it. revision, diff, changed, needs_restart, in_force."""
         told = {**_meant(config), "revision": revision, "note": note}
         return self.post("config/save", told, SLOW_S)
 

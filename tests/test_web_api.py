@@ -216,6 +216,7 @@ def test_a_config_from_reading_to_undo(program: Asker, stage: Stage) -> None:
         program, "config/save", {"changes": CHANGES, "revision": read["revision"], "note": "jaw"}
     )
     assert (saved["diff"], saved["changed"]) == (shown["diff"], CHANGED)
+    assert saved["in_force"]
     assert stage.config.read_text() == shown["text"]
     jaw = next(s for s in get(program, "describe")["servos"] if s["name"] == "jaw")
     assert jaw["max_us"] == 1750  # the head moves by it

@@ -55,7 +55,7 @@ async def test_a_config_is_checked_saved_and_undone_without_a_head(room: Room) -
     assert code(refused) == (400, "config")
     assert path.read_text() == CONFIG
     saved = await asked(room, "config/save", {"changes": changes, "revision": revision})
-    assert (saved["changed"], saved["needs_restart"]) == ([], [])
+    assert (saved["changed"], saved["needs_restart"], saved["in_force"]) == ([], [], False)
     assert path.read_text() == shown["text"] == CONFIG.replace("1790", "1750")
     await asked(room, "config/undo", {})
     assert path.read_text() == CONFIG

@@ -66,15 +66,17 @@ class ConfigApi(Api):
         """Let the head load its file anew, and answer what became of that."""
         fixed = checked["needs_restart"]
         changed: list[str] = []
+        in_force = False
         with contextlib.suppress(EngineDown):
             try:
                 changed = list((await self.engine.ask("reload")).get("changed", []))
+                in_force = True
             except EngineRefused as error:
                 if error.code != "restart":
                     raise
         self.finish_json({
             "revision": saved.revision, "diff": saved.diff, "changed": changed,
-            "needs_restart": fixed,
+            "needs_restart": fixed, "in_force": in_force,
         })  # fmt: skip
 
 

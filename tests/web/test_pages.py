@@ -307,10 +307,10 @@ def test_pages_of_a_head_that_is_down_say_so(stage: Stage, phone: Hands) -> None
     typed(phone, "printed in blue", "printed in red")
     phone.page.locator("pre.changes .added").first.wait_for()
     phone.click("Save")
-    phone.read("Saved. The head is not running")
+    phone.read("Saved. The head takes it")
     assert "printed in red" in stage.config.read_text()
     phone.click("Undo the last save")
-    phone.read("Undone. The head is not running")
+    phone.read("Undone. The head takes it")
     assert stage.config.read_text() == before
     phone.open("doctor")
     phone.page.wait_for_selector("[data-check='head'].bad")

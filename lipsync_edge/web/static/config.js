@@ -5,7 +5,7 @@ import { h, say, showDiff, tellError, toast } from "./ui.js";
 const PAUSE_MS = 500;
 const KEPT = "config-text"; // in this tab: {path, revision, text} that was not saved
 
-export async function mount(root, { api, live }) {
+export async function mount(root, { api }) {
   const ended = new AbortController();
   const name = h("p", { class: "path" });
   const numbers = h("div", { class: "line-numbers", "aria-hidden": "true" });
@@ -163,9 +163,9 @@ export async function mount(root, { api, live }) {
     }
   }
 
-  function done({ needs_restart: keys }, what = "Saved") {
-    if (live.last.engine === "down") return toast(`${what}. The head is not running: it will start with this.`);
-    if (!keys.length) return toast(`${what}, and in force.`);
+  function done({ needs_restart: keys, in_force: isInForce }, what = "Saved") {
+    if (isInForce) return toast(`${what}, and in force.`);
+    if (!keys.length) return toast(`${what}. The head takes it when it starts.`);
     toast(`${what}. After a restart: ${keys.join(", ")}.`, { kind: "warn",
       action: { label: "Restart now", run: () => api.post("/do", { cmd: "restart" }).catch(tellError) } });
   }

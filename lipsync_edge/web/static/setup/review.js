@@ -128,8 +128,7 @@ export class Review {
       const told = await this.api.post("/config/save", { changes: this.#changes, revision: this.#saved.revision, note: `set up: ${names}` });
       await this.#over();
       this.drafts.clear();
-      this.#mark("good", told.needs_restart.length
-        ? `Saved. After a restart of the head: ${told.needs_restart.join(", ")}.` : "Saved, and in force.");
+      this.#mark("good", outcome(told));
       this.undo.hidden = false;
     } catch (error) {
       if (error.code === "changed") {
@@ -161,4 +160,9 @@ export class Review {
     await this.#follow().catch(() => null);
     Object.assign(this.head, await this.api.get("/describe"));
   }
+}
+
+function outcome({ needs_restart: later, in_force: isInForce }) {
+  if (isInForce) return "Saved, and in force.";
+  return later.length ? `Saved. After a restart of the head: ${later.join(", ")}.` : "Saved. The head takes it when it starts.";
 }
