@@ -16,7 +16,7 @@ PURE = {
     *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
-    *("audio.bridge", "audio.stamps"),
+    *("audio.bridge", "audio.slack", "audio.stamps"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.cardnodes", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
