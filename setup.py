@@ -53,8 +53,8 @@ EXTRAS = {
     "convert-tf": ["tensorflow-cpu>=2.18", "ai-edge-quantizer==0.10.0", "soundfile>=0.12"],
     "draw": ["matplotlib>=3.8"],
     "face": ["pillow>=10.1"],  # `lipsync-edge face`; 10.1: a font of its own in every size
-    # The page: tornado has no dependencies, WebSockets, uploads by the piece and limits; 28 MB. Older
-    # ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended.
+    # The page: tornado has no dependencies, WebSockets, uploads by the piece and limits; 28 MB.
+    # Older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended.
     "web": ["tornado>=6.5.10"],
     "test": [
         "tornado>=6.5.10",
