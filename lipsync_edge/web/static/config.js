@@ -246,7 +246,7 @@ class View {
       ...found.map(({ id, saved_at: at, note, size }) => {
         const time = new Date(at * 1000).toLocaleString();
         return h("li", {}, h("p", {}, h("span", {}, time), h("span", { class: "soft" }, [note, `${size} bytes`].filter(Boolean).join(", "))),
-          h("button", { type: "button", class: "quiet", onclick: () => this.#undo(id), "aria-label": `Go back to the text of ${time}` }, "Go back to it"));
+          h("button", { type: "button", class: "quiet", onclick: () => this.#undo(id), "aria-label": `Go back to it, the text of ${time}` }, "Go back to it"));
       }));
   }
 
