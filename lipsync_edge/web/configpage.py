@@ -12,7 +12,7 @@ import yaml
 from lipsync_edge.web import checking
 from lipsync_edge.web.backups import Backups, revision
 from lipsync_edge.web.base import Api
-from lipsync_edge.web.configfile import ConfigFile, Saved, diff, revise
+from lipsync_edge.web.configfile import ConfigFile, Saved, diff, like, revise
 from lipsync_edge.web.parts import Parts
 from lipsync_edge.web.refusal import EngineDown, EngineRefused, HttpRefused
 
@@ -113,6 +113,7 @@ class Preview(ConfigApi):
         file, asked = await self.file(), self.body()
         before, base = file.read(), asked.get("base")
         text = self.text(asked, base if isinstance(base, str) else before, file.path.name)
+        text = like(before, text)  # as a save would write it
         checked = await self.check(text, file)
         self.finish_json({
             "text": text, "diff": diff(before, text, file.path.name),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
+from hands import Hands
 from stage import Stage
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +35,14 @@ def chromium() -> Iterator[object]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def phone(stage: Stage, chromium: object) -> Iterator[Hands]:
+    """A phone that knows the PIN; its console has nothing to complain of."""
+    with Hands(stage, chromium) as hands:
+        yield hands
+        assert hands.faults() == []
 
 
 @pytest.fixture(scope="session")

@@ -1,46 +1,29 @@
-"""Speak, Config, Doctor and the PIN in a real browser, with a real head behind them."""
+"""Config, Doctor and the PIN in a real browser, with a real head behind them."""
 
 from __future__ import annotations
 
-import io
 import json
-import wave
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hands import Hands
 from stage import Stage
+from test_looks import STICKS_OUT, assert_axe_is_content
 
-from lipsync_edge.cli import SAMPLE
-from lipsync_tools.webstage import until
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A head of its own: its config is changed, it is ended and started again."""
-    with Stage(tmp_path_factory.mktemp("pages")) as made:
-        yield made
+from lipsync_edge.errors import ControlError
+from lipsync_edge.web.pairing import make_pin
+from lipsync_tools.webstage import Page, until
 
 
 @pytest.fixture
-def phone(stage: Stage, chromium: Any) -> Iterator[Hands]:
-    """A phone that knows the PIN."""
-    with Hands(stage, chromium) as hands:
-        yield hands
-        assert hands.faults() == []
-
-
-def speaks(stage: Stage) -> bool:
-    return "speaking" in stage.head.status()["line"]
-
-
-def hushed(stage: Stage) -> None:
-    stage.head.ask("hush")
-    until(lambda: not speaks(stage), word="silence")
+def guarded(stage: Stage, tmp_path: Path) -> Iterator[Page]:
+    """A second page of the same head, which may lock somebody out."""
+    words = ("--state-dir", str(tmp_path), "--tls-port", "0")
+    with Page(tmp_path, stage.head.socket, *words) as page:
+        yield page
 
 
 # ---- the PIN
@@ -76,109 +59,22 @@ def test_a_session_that_ended_asks_for_the_pin_again(stage: Stage, phone: Hands)
     until(lambda: not stage.head.status()["posing"], word="its end")
 
 
-# ---- speak
+def test_too_many_wrong_pins_lock_the_button(guarded: Page, chromium: Any) -> None:
+    window = chromium.new_page()
+    window.goto(f"{guarded.address}/#doctor")
+    window.get_by_role("button", name="Log in").click()
+    window.get_by_text("Type the PIN that the head tells.").wait_for()
+    pin = make_pin(guarded.folder)
+    for _ in range(5):
+        with window.expect_response("**/login"):
+            window.get_by_label("PIN").fill(f"{(int(pin) + 1) % 1_000_000:06d}")
+            window.get_by_label("PIN").press("Enter")
+    window.get_by_text("Too many wrong PINs. Try again in").wait_for()
+    assert window.get_by_role("button", name="Log in (in").is_disabled()
+    window.close()
 
 
-def test_a_text_is_spoken(stage: Stage, phone: Hands) -> None:
-    hushed(stage)  # the PIN was spoken, too
-    phone.open("speak")
-    phone.click("Who would move two blue shoes through a pool?")
-    assert phone.page.input_value("#text").startswith("Who would")
-    phone.page.get_by_text("Voice, pace, pitch").click()
-    phone.page.select_option("#voice", index=1)
-    phone.page.fill("#pitch", "80")
-    phone.click("Say it")
-    phone.read("The head speaks the text.")
-    until(lambda: speaks(stage), word="speech")
-    phone.click("Hush")
-    until(lambda: not speaks(stage), word="silence")
-
-
-def test_a_sound_of_any_kind_is_spoken(stage: Stage, phone: Hands, tmp_path: Path) -> None:
-    phone.open("speak")
-    phone.page.set_input_files("#file", str(SAMPLE))
-    phone.read(f"The head speaks {SAMPLE.name}.")
-    until(lambda: speaks(stage), word="speech")
-    hushed(stage)
-    broken = tmp_path / "broken.mp3"
-    broken.write_bytes(b"ID3" + bytes(range(256)) * 40)
-    phone.page.set_input_files("#file", str(broken))
-    phone.read("This browser cannot play broken.mp3.")
-    empty = tmp_path / "empty.wav"
-    empty.touch()
-    phone.page.set_input_files("#file", str(empty))
-    phone.read("empty.wav is empty.")
-    assert not speaks(stage)
-
-
-def test_a_sound_is_dropped_onto_the_page(stage: Stage, phone: Hands) -> None:
-    phone.open("speak")
-    phone.page.evaluate(
-        """(bytes) => {
-          const all = new DataTransfer();
-          all.items.add(new File([new Uint8Array(bytes)], 'dropped.wav', {type: 'audio/wav'}));
-          document.querySelector('.drop').dispatchEvent(
-            new DragEvent('drop', {dataTransfer: all, bubbles: true, cancelable: true}));
-        }""",
-        list(SAMPLE.read_bytes()[:96044]),
-    )
-    phone.read("The head speaks dropped.wav.")
-    hushed(stage)
-
-
-def test_wav_of_the_browser_is_wav(phone: Hands) -> None:
-    phone.open("speak")
-    told = phone.page.evaluate("""async () => {
-      const {wav} = await import('/static/sound.js');
-      const blob = wav(new Float32Array([0, 0.5, -0.5, 1, -1, 2, -2]), 48000);
-      return [...new Uint8Array(await blob.arrayBuffer())];
-    }""")
-    with wave.open(io.BytesIO(bytes(told))) as file:
-        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 48000)
-        samples = np.frombuffer(file.readframes(99), "<i2")
-    assert samples.tolist() == [0, 16383, -16383, 32767, -32767, 32767, -32767]
-
-
-def test_the_microphone_of_a_phone_speaks(stage: Stage, chromium: Any) -> None:
-    # A page of this very computer is a secure one, as an https page is.
-    with Hands(stage, chromium, permissions=["microphone"]) as phone:
-        phone.page.add_init_script("""
-          navigator.mediaDevices.getUserMedia = async () => {
-            const context = new AudioContext();
-            const to = context.createMediaStreamDestination();
-            const tone = new OscillatorNode(context, {frequency: 200});
-            tone.connect(to); tone.start();
-            return to.stream;
-          };""")
-        phone.open("speak")
-        phone.click("Record")
-        phone.page.get_by_role("button", name="Stop and speak").wait_for()
-        phone.page.wait_for_timeout(1200)
-        phone.click("Stop and speak")
-        phone.read("The head speaks what you said.")
-        assert phone.faults() == []
-    hushed(stage)
-
-
-def test_without_https_it_says_why_there_is_no_microphone(stage: Stage, chromium: Any) -> None:
-    with Hands(stage, chromium) as phone:
-        phone.page.add_init_script(
-            "Object.defineProperty(window, 'isSecureContext', {value: false})"
-        )
-        phone.open("speak")
-        phone.read("Browsers give a microphone to https pages only.")
-        assert phone.page.get_by_role("button", name="Record").is_disabled()
-
-
-def test_mute_and_rest(stage: Stage, phone: Hands) -> None:
-    phone.open("speak")
-    for word, key in (("Mute", "muted"), ("Rest", "resting")):
-        button = phone.page.get_by_role("button", name=word, exact=True)
-        button.click()
-        until(lambda k=key: stage.head.status()[k], word=key)  # type: ignore[misc]
-        until(lambda b=button: b.get_attribute("aria-pressed") == "true", word="a sign")  # type: ignore[misc]
-        button.click()
-        until(lambda k=key: not stage.head.status()[k], word=f"not {key}")  # type: ignore[misc]
+# ---- all of them
 
 
 def test_detach_is_on_every_page(stage: Stage, phone: Hands) -> None:
@@ -194,16 +90,27 @@ def test_detach_is_on_every_page(stage: Stage, phone: Hands) -> None:
 # ---- config
 
 
+def opened(phone: Hands) -> str:
+    """The config page with the file's text in it, which is returned."""
+    text = phone.stage.config.read_text()
+    phone.open("config")
+    until(lambda: phone.page.input_value("#config-text") == text, word="the text")
+    return text
+
+
 def typed(phone: Hands, old: str, new: str) -> None:
     text = phone.page.input_value("#config-text")
     assert old in text
     phone.page.fill("#config-text", text.replace(old, new))
 
 
+def difference(phone: Hands, line: str) -> None:
+    """Wait until this line, with its + or -, is among what changes."""
+    phone.page.locator("pre.changes span").filter(has_text=line).first.wait_for()
+
+
 def test_the_text_is_checked_saved_and_undone(stage: Stage, phone: Hands) -> None:
-    before = stage.config.read_text()
-    phone.open("config")
-    until(lambda: phone.page.input_value("#config-text") == before, word="the text")
+    before = opened(phone)
     typed(phone, "max_us:   1780", "max_us:   99")
     problem = phone.page.locator("#problems .bad")
     problem.wait_for()
@@ -220,7 +127,7 @@ def test_the_text_is_checked_saved_and_undone(stage: Stage, phone: Hands) -> Non
     assert selected.strip() == "max_us:   99"
 
     typed(phone, "max_us:   99", "max_us:   1750")
-    phone.page.locator("pre.changes .added").first.wait_for()
+    difference(phone, "+    max_us:   1750")
     phone.page.fill("#note", "shorter")
     phone.click("Save")
     phone.read("Saved, and in force.")
@@ -234,9 +141,7 @@ def test_the_text_is_checked_saved_and_undone(stage: Stage, phone: Hands) -> Non
 
 
 def test_a_text_that_is_no_yaml_is_told_at_its_line(stage: Stage, phone: Hands) -> None:
-    before = stage.config.read_text()
-    phone.open("config")
-    until(lambda: phone.page.input_value("#config-text") == before, word="the text")
+    before = opened(phone)
     typed(phone, "head: jaw-lips", "head: [jaw-lips")
     phone.page.locator("#problems .bad").wait_for()
     assert "Line" in phone.page.inner_text("#problems .bad")
@@ -244,30 +149,149 @@ def test_a_text_that_is_no_yaml_is_told_at_its_line(stage: Stage, phone: Hands) 
 
 
 def test_what_was_typed_is_not_lost(stage: Stage, phone: Hands) -> None:
-    before = stage.config.read_text()
-    phone.open("config")
-    until(lambda: phone.page.input_value("#config-text") == before, word="the text")
+    before = opened(phone)
     typed(phone, "printed in blue", "printed in red")
-    phone.open("about")
-    phone.open("config")
+    phone.page.evaluate("location.hash = 'about'")
+    phone.click("Back to it")
     phone.read("It is not saved.")
     assert "printed in red" in phone.page.input_value("#config-text")
     phone.click("Load again")
+    phone.click("Keep it")
+    assert "printed in red" in phone.page.input_value("#config-text")
+    phone.click("Load again")
+    phone.click("Drop it")
+    until(lambda: phone.page.input_value("#config-text") == before, word="the file's text")
+    phone.page.reload()
     until(lambda: phone.page.input_value("#config-text") == before, word="the file's text")
 
 
+def test_leaving_the_page_with_a_changed_text_is_asked(stage: Stage, phone: Hands) -> None:
+    asked: list[str] = []
+    phone.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    opened(phone)
+    phone.page.reload()
+    assert asked == []
+    until(lambda: phone.page.input_value("#config-text"), word="the text")
+    phone.page.locator("#config-text").press_sequentially("# mine\n")
+    phone.page.reload()
+    assert asked == ["beforeunload"]
+    phone.read("What you typed before is here again.")
+
+
 def test_a_file_that_changed_meanwhile_is_not_overwritten(stage: Stage, phone: Hands) -> None:
+    before = opened(phone)
+    typed(phone, "printed in blue", "printed in red")
+    difference(phone, "+# My first head, printed in red.")
+    theirs = before + "# by an editor\n"
+    stage.config.write_text(theirs)
+    phone.click("Save")
+    phone.read("Nothing was saved; your text is still here.")
+    assert stage.config.read_text() == theirs
+    phone.click("Compare with the file")
+    phone.read("The file was changed meanwhile. What you typed is here")
+    difference(phone, "-# by an editor")
+    assert "printed in red" in phone.page.input_value("#config-text")
+    until(lambda: not phone.page.is_disabled("text=Save"), word="a text that may be saved")
+    phone.click("Save")
+    phone.read("Saved, and in force.")
+    assert stage.config.read_text() == before.replace("in blue", "in red")
+    phone.click("Undo the last save")
+    phone.read("Undone, and in force.")
+    assert stage.config.read_text() == theirs
+    stage.config.write_text(before)
+
+
+def test_what_a_running_head_cannot_take_is_in_force_after_a_restart(
+    stage: Stage, phone: Hands
+) -> None:
+    before = opened(phone)
+    typed(phone, "servos:\n", "motion: {hold_ms: 90}\nservos:\n")
+    phone.read("In force after a restart of the head: motion.hold_ms.")
+    phone.click("Save")
+    phone.read("A running head cannot take over: motion.hold_ms.")
+    assert fixed(stage) == ["motion.hold_ms"]
+    phone.click("Restart the head")
+    phone.read("The head starts again with the new config.")
+    until(lambda: ready(stage) and fixed(stage) == [], word="a head with the new config")
+    stage.config.write_text(before)
+    stage.head.ask("restart")
+    until(lambda: ready(stage) and fixed(stage) == [], word="a head with the old config")
+
+
+def fixed(stage: Stage) -> list[str]:
+    """Keys of the file that the head will take over at a restart."""
+    return list(stage.head.ask("check", text=stage.config.read_text())["needs_restart"])
+
+
+def test_a_text_is_tried_and_the_trial_ended(stage: Stage, phone: Hands) -> None:
+    before = opened(phone)
+    typed(phone, "max_us:   1780", "max_us:   1700")
+    difference(phone, "+    max_us:   1700")
+    phone.click("Try for a minute")
+    phone.read("The head tries a text that is not saved")
+    assert stage.head.ask("describe")["describe"]["servos"][0]["max_us"] == 1700
+    assert stage.config.read_text() == before
+    phone.click("End the trial")
+    phone.read("The head moves by its file again.")
+    assert stage.head.ask("describe")["describe"]["servos"][0]["max_us"] == 1780
+    until(lambda: not phone.page.is_visible("text=The head tries a text"), word="its end")
+
+
+def test_line_ends_of_windows_stay(stage: Stage, phone: Hands) -> None:
     before = stage.config.read_text()
+    stage.config.write_bytes(before.replace("\n", "\r\n").encode())
     phone.open("config")
     until(lambda: phone.page.input_value("#config-text") == before, word="the text")
+    phone.read("No mistakes.")
+    assert not phone.page.is_visible("pre.changes")
     typed(phone, "printed in blue", "printed in red")
-    phone.page.locator("pre.changes .added").first.wait_for()
-    stage.config.write_text(before + "# by an editor\n")
+    difference(phone, "+# My first head, printed in red.")
+    assert phone.page.locator("pre.changes .added").count() == 1
     phone.click("Save")
-    phone.page.wait_for_selector("#alerts .toast")
-    assert stage.config.read_text() == before + "# by an editor\n"
-    assert "printed in red" in phone.page.input_value("#config-text")
+    phone.read("Saved, and in force.")
+    assert stage.config.read_bytes().count(b"\r\n") == before.count("\n")
+    assert phone.page.evaluate("sessionStorage.getItem('config-text')") is None
     stage.config.write_text(before)
+
+
+def test_the_editor_keeps_indentation_and_shows_a_line_far_below(
+    stage: Stage, phone: Hands
+) -> None:
+    opened(phone)
+    field = phone.page.locator("#config-text")
+    field.fill("# " + "\n# ".join(str(k) for k in range(200)) + "\nservos:\n  jaw:")
+    field.press("End")
+    field.press("Enter")
+    field.press_sequentially("  color: 5")
+    assert field.input_value().endswith("\n  jaw:\n    color: 5")
+    assert phone.page.locator("[data-line]").count() == 203
+    field.evaluate("e => { e.scrollTop = 0; e.setSelectionRange(0, 0); }")
+    phone.click("Line 203")
+    row = phone.page.locator("[data-line='203']").bounding_box()
+    box = field.bounding_box()
+    assert box["y"] <= row["y"] < row["y"] + row["height"] <= box["y"] + box["height"]
+    mark = phone.page.locator(".line-marks [data-severity]").last.bounding_box()
+    assert abs(mark["y"] - row["y"]) < 2
+    phone.click("Load again")
+    phone.click("Drop it")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_page_full_of_findings_is_for_all(stage: Stage, chromium: Any, scheme: str) -> None:
+    """Mistakes, what changes, earlier texts, and a question."""
+    with Hands(stage, chromium, color_scheme=scheme, reduced_motion="reduce") as phone:
+        opened(phone)
+        typed(phone, "max_us:   1780", "max_us:   99")
+        phone.page.locator("#problems .bad").wait_for()
+        difference(phone, "+    max_us:   99")
+        assert phone.page.locator(".backups li").count() > 1
+        assert phone.page.evaluate(STICKS_OUT) == [0, []]
+        assert_axe_is_content(phone.page)
+        phone.click("Load again")
+        phone.page.get_by_role("dialog").wait_for()
+        assert_axe_is_content(phone.page)
+        phone.click("Drop it")
+        assert phone.faults() == []
 
 
 # ---- doctor
@@ -299,7 +323,7 @@ def test_pages_of_a_head_that_is_down_say_so(stage: Stage, phone: Hands) -> None
     phone.open("config")
     until(lambda: phone.page.input_value("#config-text") == before, word="the text")
     typed(phone, "printed in blue", "printed in red")
-    phone.page.locator("pre.changes .added").first.wait_for()
+    difference(phone, "+# My first head, printed in red.")
     phone.click("Save")
     phone.read("Saved. The head takes it")
     assert "printed in red" in stage.config.read_text()
@@ -310,16 +334,17 @@ def test_pages_of_a_head_that_is_down_say_so(stage: Stage, phone: Hands) -> None
     phone.page.wait_for_selector("[data-check='head'].bad")
     phone.open("speak")
     phone.click("Say it")
-    phone.page.wait_for_selector("main > .page > .note.bad, #alerts .toast")
+    phone.page.locator(".card .note.bad").wait_for()
+    assert "It says nothing until it does." in phone.page.inner_text(".page > .note.bad")
     phone.page.goto(f"{stage.page.address}/#setup")
     phone.page.wait_for_selector("main .note.bad")
+    phone.open("speak")
     stage.head.start()
     until(lambda: ready(stage), word="a head that is back")
+    until(lambda: not phone.page.is_visible(".page > .note.bad"), word="a page that knows")
 
 
 def ready(stage: Stage) -> bool:
-    from lipsync_edge.errors import ControlError
-
     try:
         return bool(stage.head.status().get("ready"))
     except ControlError:

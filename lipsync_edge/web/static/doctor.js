@@ -2,9 +2,11 @@
 
 import { h, say, tellError, toast } from "./ui.js";
 
+const LOOKS = "The doctor looks the head over. That may take some seconds.";
+
 export function mount(root, { api }) {
   const list = h("ul", { class: "checks" });
-  const verdict = h("p", { class: "note", role: "status" }, "The doctor looks the head over. That may take some seconds.");
+  const verdict = h("p", { class: "note", role: "status" });
   const again = h("button", { type: "button", onclick: look }, "Look again");
   const pack = h("button", { type: "button", onclick: bundle }, "Download the support bundle");
   const ended = new AbortController();
@@ -20,6 +22,8 @@ export function mount(root, { api }) {
 
   async function look() {
     again.disabled = true;
+    list.setAttribute("aria-busy", "true");
+    mark("", LOOKS);
     try {
       draw((await api.get("/doctor", { signal: ended.signal })).checks);
     } catch (error) {
@@ -27,6 +31,7 @@ export function mount(root, { api }) {
       list.replaceChildren();
       mark("bad", `${error.message} ${error.remedy || ""}`);
     } finally {
+      list.removeAttribute("aria-busy");
       again.disabled = false;
     }
   }
@@ -34,7 +39,7 @@ export function mount(root, { api }) {
   function draw(checks) {
     const bad = checks.filter((check) => !check.ok);
     mark(bad.length ? "bad" : "good", bad.length
-      ? `${bad.length} of ${checks.length} things need you.`
+      ? `${bad.length} of ${checks.length} things ${bad.length > 1 ? "need" : "needs"} you.`
       : `All ${checks.length} things are well.`);
     list.replaceChildren(...[...bad, ...checks.filter((check) => check.ok)].map(row));
   }
@@ -63,8 +68,9 @@ export function mount(root, { api }) {
 }
 
 function row({ ok, name, message, remedy }) {
+  const words = ok ? " is well: " : " is not well: ";
   return h("li", { class: ok ? "check-row" : "check-row bad", "data-ok": String(ok), "data-check": name },
     h("span", { class: "mark", "aria-hidden": "true" }, ok ? "✓" : "✗"),
-    h("p", {}, h("strong", {}, name), h("span", { class: "visually-hidden" }, ok ? " is well: " : " is not well: "), ` ${message}`),
+    h("p", {}, h("strong", {}, name), h("span", { class: "visually-hidden" }, words), ` ${message}`),
     ...remedy.split("\n").filter(Boolean).map((line) => h("p", { class: "remedy-line" }, line)));
 }

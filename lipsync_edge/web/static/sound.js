@@ -2,6 +2,7 @@
 
 const HIGHEST_HZ = 48000;
 const LONGEST_S = 600;
+const MOST_MB = 200; // a phone's memory is not larger than its films
 
 /** A 16-bit WAV file (a Blob) of samples (Float32Array, -1..1). Pure. */
 export function wav(samples, rate) {
@@ -20,6 +21,7 @@ export function wav(samples, rate) {
 
 /** The file as WAV: {blob, seconds}. Raises Error with a sentence. */
 export async function decoded(file) {
+  if (file.size > MOST_MB << 20) throw new Error(`${file.name} is larger than ${MOST_MB} MB: cut it.`);
   const bytes = await file.arrayBuffer();
   if (!bytes.byteLength) throw new Error(`${file.name} is empty.`);
   const context = new OfflineAudioContext(1, 1, HIGHEST_HZ);
@@ -47,19 +49,22 @@ export function noMicrophone() {
   return navigator.mediaDevices?.getUserMedia ? "" : "none";
 }
 
-/** Record until `stop()`, which answers {blob, seconds}. Raises what the browser raises. */
+/** Record until `stop()`, which answers {blob, seconds}, or `drop()`, which forgets all. Raises what
+ * the browser raises. */
 export async function record() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   const recorder = new MediaRecorder(stream);
   const parts = [];
   recorder.ondataavailable = (event) => parts.push(event.data);
   recorder.start();
+  const letGo = () => stream.getTracks().forEach((track) => track.stop());
   return {
+    drop: letGo,
     async stop() {
       const ended = new Promise((resolve) => (recorder.onstop = resolve));
       if (recorder.state !== "inactive") recorder.stop();
       await ended;
-      stream.getTracks().forEach((track) => track.stop());
+      letGo();
       return decoded(new File(parts, "the recording", { type: recorder.mimeType }));
     },
   };

@@ -1,188 +1,183 @@
-// Let the head say something: a file, a recording, a text. And faces to hold, mute, rest.
+// Let the head say something: a text, a file, a recording. And faces to hold, mute, rest.
 
-import { decoded, noMicrophone, record } from "./sound.js";
-import { h, say, tellError, toast } from "./ui.js";
+import { soundCard } from "./soundcard.js";
+import { downNote, h, say, tellError, toast } from "./ui.js";
 
-const MOST_MB = 64;
 const SENTENCES = [
   "Bob, Pam and Will may move five warm waffles.",
   "Hello! I am new here. Does my mouth fit my voice?",
   "Who would move two blue shoes through a pool?",
 ];
-const WORDS = { closed: "Closed", open: "Open", half: "Half open", smile: "Smile", ooh: "Ooh", oh: "Oh", ee: "Ee" };
+const FACES = { closed: "Closed", open: "Open", half: "Half open", smile: "Smile", ooh: "Ooh", oh: "Oh", ee: "Ee" };
+const SILENT = "No speech program is installed. On the robot: sudo apt install espeak-ng";
 
-export async function mount(root, { api, live }) {
-  const ends = [];
-  const status = h("p", { class: "note", role: "status", hidden: true });
-  root.append(h("h1", {}, "Speak"), status, textCard(), fileCard(), orderCard());
+/** What was typed and chosen, while somebody looks at another page. */
+const kept = { text: SENTENCES[0], voice: "", rate: "175", pitch: "50" };
 
-  function tell(words, kind = "good") {
-    status.className = `note ${kind}`;
-    status.hidden = false;
-    say(status, words);
+export function mount(root, { api, live }) {
+  const [down, end] = downNote(live, "It says nothing until it does.");
+  const page = { api, live, ends: [end], order, told };
+  root.append(h("h1", {}, "Speak"), down, textCard(page), soundCard(page), orderCard(page));
+
+  /** Give an order; a promise that never fails. */
+  function order(cmd, words) {
+    return api.post("/do", { cmd }).then(() => toast(words), tellError);
   }
 
-  async function send(blob, what, signal) {
-    if (blob.size > MOST_MB << 20) throw new Error(`At most ${MOST_MB} MB can be spoken: cut it.`);
-    const { waiting } = await api.post("/say", blob, { signal });
-    tell(waiting > 1 ? `${what} waits: it is number ${waiting}.` : `The head speaks ${what}.`);
+  /** Say that a sound was taken, with a way to stop it. */
+  function told(what, waiting) {
+    toast(waiting > 1 ? `${what} waits: ${waiting - 1} before it.` : `The head speaks ${what}.`,
+      { action: { label: "Stop", run: () => order("hush", "It is quiet.") } });
   }
 
-  async function trying(button, work) {
+  return () => page.ends.forEach((run) => run());
+}
+
+// ---------------------------------------------------------------- a text
+
+function textCard({ api, told }) {
+  const text = keeping(h("textarea", { id: "text", rows: "3", maxlength: "2000", required: true }), "text");
+  const voices = new Voices(api);
+  const button = h("button", { class: "primary", type: "submit" }, "Say it");
+  const wrong = h("p", { class: "note bad", role: "alert", hidden: true });
+  voices.onmissing = () => {
     button.disabled = true;
+    tellWrong(wrong, SILENT);
+  };
+
+  async function submit(event) {
+    event.preventDefault();
+    button.disabled = true;
+    wrong.hidden = true;
     try {
-      await work();
+      told("the text", (await api.post("/say-text", { text: text.value, ...voices.chosen })).waiting);
     } catch (error) {
-      if (error.name !== "AbortError") tell(`${error.message} ${error.remedy || ""}`.trim(), "bad");
+      tellWrong(wrong, error);
     } finally {
       button.disabled = false;
     }
   }
 
-  function textCard() {
-    const text = h("textarea", { id: "text", rows: "3", maxlength: "2000" });
-    text.value = SENTENCES[0];
-    const voice = h("select", { id: "voice" }, h("option", { value: "" }, "The usual voice"));
-    const rate = h("input", { id: "rate", type: "range", min: "80", max: "300", step: "5", value: "165" });
-    const pitch = h("input", { id: "pitch", type: "range", min: "0", max: "99", value: "50" });
-    const button = h("button", { class: "primary", type: "submit" }, "Say it");
-    const missing = h("p", { class: "note warn", hidden: true });
-    api.get("/voices").then(({ engines }) => {
-      const there = engines.filter((engine) => engine.installed);
+  function choose(sentence) {
+    text.value = kept.text = sentence;
+  }
+
+  return h("form", { class: "card", onsubmit: submit },
+    h("h2", {}, "A text"),
+    field("text", "What it says", text),
+    h("div", { class: "sentences", role: "group", "aria-label": "Sentences to try" }, ...SENTENCES.map((sentence) =>
+      h("button", { type: "button", class: "sentence", onclick: () => choose(sentence) }, sentence))),
+    voices.element, wrong, h("p", { class: "row" }, button));
+}
+
+/** The choice of a voice, its pace and its pitch. */
+class Voices {
+  constructor(api) {
+    this.voice = keeping(h("select", { id: "voice" }, h("option", { value: "" }, "The usual one")), "voice");
+    this.rate = keeping(h("input", { id: "rate", type: "range", min: "80", max: "300", step: "5" }), "rate");
+    this.pitch = keeping(h("input", { id: "pitch", type: "range", min: "0", max: "99" }), "pitch");
+    this.voice.addEventListener("change", () => this.#draw());
+    this.element = h("details", {}, h("summary", {}, "Voice, pace, pitch"),
+      field("voice", "Voice", this.voice),
+      field("rate", "Pace", this.rate, (value) => `${value} words a minute`),
+      field("pitch", "Pitch", this.pitch, (value) => `${value} of 99`));
+    this.#load(api);
+  }
+
+  /** For the request. Piper's voices have a pace and a pitch of their own. */
+  get chosen() {
+    const [engine, id] = this.voice.value ? this.voice.value.split(/\/(.*)/) : ["", ""];
+    const how = { rate: Number(this.rate.value), pitch: Number(this.pitch.value) };
+    return { ...(engine && { engine, voice: id }), ...(engine !== "piper" && how) };
+  }
+
+  async #load(api) {
+    try {
+      const there = (await api.get("/voices")).engines.filter(({ installed }) => installed);
       for (const { name, voices } of there) {
-        voice.append(h("optgroup", { label: name }, ...voices.map((v) =>
-          h("option", { value: `${name}/${v.id}` }, `${v.name} (${v.language})`))));
+        this.voice.append(h("optgroup", { label: name }, ...voices.map(({ id, name: words, language }) =>
+          h("option", { value: `${name}/${id}` }, words === language ? words : `${words} (${language})`))));
       }
-      if (there.length) return;
-      say(missing, "No speech program is installed. On the robot: sudo apt install espeak-ng");
-      missing.hidden = false;
-      button.disabled = true;
-    }, tellError);
-    const form = h("form", { class: "card", onsubmit: (event) => {
-      event.preventDefault();
-      const [engine, id] = voice.value ? voice.value.split(/\/(.*)/) : ["", ""];
-      const isPiper = engine === "piper";
-      const asked = { text: text.value, ...(engine && { engine, voice: id }),
-        ...(!isPiper && { rate: Number(rate.value), pitch: Number(pitch.value) }) };
-      trying(button, async () => {
-        const { waiting } = await api.post("/say-text", asked);
-        tell(waiting > 1 ? `The text waits: it is number ${waiting}.` : "The head speaks the text.");
-      });
-    } },
-      h("h2", {}, "A text"), missing,
-      field("text", "Text", text),
-      h("div", { class: "sentences", role: "group", "aria-label": "Sentences to try" }, ...SENTENCES.map((sentence) =>
-        h("button", { type: "button", class: "quiet sentence", onclick: () => (text.value = sentence) }, sentence))),
-      h("details", {}, h("summary", {}, "Voice, pace, pitch"),
-        field("voice", "Voice", voice), field("rate", "Pace", rate), field("pitch", "Pitch", pitch)),
-      h("p", { class: "row" }, button));
-    return form;
+      this.voice.value = kept.voice;
+      this.#draw();
+      if (!there.length) this.onmissing();
+    } catch (error) {
+      tellError(error);
+    }
   }
 
-  function fileCard() {
-    const picker = h("input", { id: "file", type: "file", accept: "audio/*,.wav,.mp3,.ogg,.flac,.m4a", onchange: pick });
-    const drop = h("div", { class: "drop" },
-      field("file", "Drop a sound here, or choose one (WAV, MP3, OGG, FLAC, M4A)", picker));
-    drop.addEventListener("dragover", (event) => (event.preventDefault(), drop.classList.add("over-it")));
-    drop.addEventListener("dragleave", () => drop.classList.remove("over-it"));
-    drop.addEventListener("drop", (event) => {
-      event.preventDefault();
-      drop.classList.remove("over-it");
-      if (event.dataTransfer.files[0]) speak(event.dataTransfer.files[0]);
-    });
-    const cancel = h("button", { type: "button", hidden: true }, "Cancel");
-    const talk = h("button", { type: "button", onclick: toggle }, "Record");
-    const why = h("p", { class: "hint" });
-    let recording = null;
-    let sending = null;
-    cancel.addEventListener("click", () => sending?.abort());
-    ends.push(() => (sending?.abort(), recording?.stop().catch(() => {})));
-    explain();
-
-    function explain() {
-      const reason = noMicrophone();
-      talk.disabled = Boolean(reason);
-      if (!reason) return;
-      const { tls_port } = api.hello || {};
-      const safe = `https://${location.hostname}${tls_port === 443 ? "" : `:${tls_port}`}/#speak`;
-      why.replaceChildren(...(reason === "none" ? ["This browser has no microphone for pages."] : tls_port
-        ? ["Browsers give a microphone to https pages only. ", h("a", { href: safe }, "Open this page by https"), ": the browser will warn that it does not know the head's certificate, which the head made itself."]
-        : ["Browsers give a microphone to https pages only. On the robot: sudo lipsync-edge-web certificate"]));
-    }
-
-    function pick() {
-      if (picker.files[0]) speak(picker.files[0]);
-      picker.value = "";
-    }
-
-    function speak(file) {
-      return trying(picker, async () => {
-        tell(`Reading ${file.name} …`, "");
-        sending = new AbortController();
-        cancel.hidden = false;
-        try {
-          const { blob, seconds } = await decoded(file);
-          tell(`Sending ${seconds.toFixed(1)} s of sound …`, "");
-          await send(blob, file.name, sending.signal);
-        } finally {
-          cancel.hidden = true;
-          if (sending.signal.aborted) tell("Not sent.", "warn");
-          sending = null;
-        }
-      });
-    }
-
-    function toggle() {
-      trying(talk, async () => {
-        if (!recording) {
-          recording = await record().catch(() => {
-            throw new Error("The browser gives no microphone: allow it in the address bar.");
-          });
-          talk.classList.add("danger");
-          say(talk, "Stop and speak");
-          return;
-        }
-        const { blob } = await recording.stop().finally(() => {
-          recording = null;
-          talk.classList.remove("danger");
-          say(talk, "Record");
-        });
-        await send(blob, "what you said");
-      });
-    }
-
-    return h("section", { class: "card" }, h("h2", {}, "A sound"), drop,
-      h("p", { class: "row" }, talk, cancel), why);
+  #draw() {
+    this.rate.disabled = this.pitch.disabled = this.voice.value.startsWith("piper/");
   }
-
-  function orderCard() {
-    const mute = h("button", { type: "button", "aria-pressed": "false" }, "Mute");
-    const rest = h("button", { type: "button", "aria-pressed": "false" }, "Rest");
-    const order = (cmd, words) => () => api.post("/do", { cmd }).then(() => toast(words), tellError);
-    mute.addEventListener("click", () => order(pressed(mute) ? "unmute" : "mute", pressed(mute) ? "It is heard again." : "It moves, and is not heard.")());
-    rest.addEventListener("click", () => order(pressed(rest) ? "wake" : "rest", pressed(rest) ? "The head wakes." : "The head goes to rest.")());
-    ends.push(live.subscribe("status", (now) => {
-      mute.setAttribute("aria-pressed", String(Boolean(now.muted)));
-      rest.setAttribute("aria-pressed", String(Boolean(now.resting)));
-    }));
-    const faces = h("p", { class: "row" });
-    ends.push(live.subscribe("hello", (head) => faces.replaceChildren(
-      ...(head.poses || []).map((name) => h("button", { type: "button", "data-pose": name, onclick: () =>
-        api.post("/pose", { name }).then(({ unmoved }) => unmoved.length
-          ? toast(`${WORDS[name] || name}: no servo shows ${unmoved.join(", ")}.`)
-          : toast(`${WORDS[name] || name}, for ten seconds.`), tellError) }, WORDS[name] || name)),
-      h("button", { type: "button", onclick: order("follow", "It follows the sound again.") }, "Follow the sound"))));
-    return h("section", { class: "card" }, h("h2", {}, "Faces and orders"), faces,
-      h("p", { class: "row" }, mute, h("button", { type: "button", onclick: order("hush", "It is quiet.") }, "Hush"), rest));
-  }
-
-  return () => ends.forEach((end) => end());
 }
 
-function pressed(button) {
-  return button.getAttribute("aria-pressed") === "true";
+// ---------------------------------------------------------------- faces and orders
+
+function orderCard({ api, live, ends, order }) {
+  const toggles = [
+    toggle("Mute", "muted", ["mute", "It moves, and is not heard."], ["unmute", "It is heard again."]),
+    toggle("Rest", "resting", ["rest", "The head goes to rest."], ["wake", "The head wakes."]),
+  ];
+  const doing = h("p", { class: "soft doing" });
+  const faces = h("div", { class: "faces", role: "group", "aria-label": "Faces" });
+  ends.push(live.subscribe("status", (status) => {
+    toggles.forEach(({ draw }) => draw(status));
+    say(doing, doingOf(status));
+  }));
+  ends.push(live.subscribe("hello", ({ poses = [] }) => faces.replaceChildren(...poses.map((name) =>
+    h("button", { type: "button", "data-pose": name, onclick: () => hold(name) }, FACES[name] || name)))));
+
+  function toggle(words, key, on, off) {
+    const button = h("button", { type: "button", "aria-pressed": "false" }, words);
+    button.addEventListener("click", () => order(...(button.getAttribute("aria-pressed") === "true" ? off : on)));
+    return { button, draw: (status) => button.setAttribute("aria-pressed", String(Boolean(status[key]))) };
+  }
+
+  async function hold(name) {
+    const words = FACES[name] || name;
+    try {
+      const { unmoved } = await api.post("/pose", { name });
+      toast(unmoved.length ? `${words}: no servo shows ${unmoved.join(", ")}.` : `${words}, for ten seconds.`);
+    } catch (error) {
+      tellError(error);
+    }
+  }
+
+  return h("section", { class: "card" }, h("h2", {}, "Faces and orders"), doing, faces,
+    h("p", { class: "row" },
+      h("button", { type: "button", onclick: () => order("follow", "It follows the sound again.") }, "Follow the sound"),
+      h("button", { type: "button", onclick: () => order("hush", "It is quiet.") }, "Hush"),
+      ...toggles.map(({ button }) => button)));
 }
 
-function field(id, words, control) {
-  return h("div", { class: "field" }, h("label", { for: id }, words), control);
+/** A sentence about the head now. Pure. */
+function doingOf({ resting, posing, spoken_files: files = 0 }) {
+  if (resting) return "It rests: its servos are off.";
+  if (files > 1) return `It speaks, and ${files - 1} more ${files > 2 ? "sounds wait" : "sound waits"}.`;
+  if (files) return "It speaks.";
+  return posing ? "It holds a face." : "It follows what it hears.";
+}
+
+// ---------------------------------------------------------------- parts
+
+function field(id, words, control, shown = null) {
+  const value = shown && h("output", { for: id, class: "soft" });
+  const draw = () => say(value, shown(control.value));
+  if (shown) {
+    control.addEventListener("input", draw);
+    draw();
+  }
+  return h("div", { class: "field" }, h("div", { class: "row label-row" }, h("label", { for: id }, words), value), control);
+}
+
+/** A control whose value stays while other pages are looked at. */
+function keeping(control, name) {
+  control.value = kept[name];
+  control.addEventListener("input", () => (kept[name] = control.value));
+  return control;
+}
+
+function tellWrong(note, said) {
+  note.hidden = false;
+  say(note, typeof said === "string" ? said : `${said.message} ${said.remedy || ""}`.trim());
 }

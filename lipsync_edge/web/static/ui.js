@@ -50,6 +50,36 @@ export function tellError(error) {
   toast(error?.message || "Something went wrong.", { kind: "error", remedy: error?.remedy || "" });
 }
 
+/** Ask before something is lost. A promise of whether the answer is `yes`, the words of a button. */
+export function ask(question, { words = "", yes, no = "Cancel" }) {
+  const dialog = h("dialog", { "aria-label": question },
+    h("h2", {}, question), words && h("p", {}, words),
+    h("form", { class: "row", method: "dialog" },
+      h("button", { value: "" }, no), h("button", { class: "danger", value: "yes" }, yes)));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    dialog.remove();
+    resolve(dialog.returnValue === "yes");
+  }, { once: true }));
+}
+
+/** A note that is seen while the head does not run, or cannot be reached. `words`: what that means
+ * here. Returns [element, what ends it]. */
+export function downNote(live, words) {
+  const note = h("p", { class: "note bad", role: "status", hidden: true });
+  const draw = () => {
+    const { engine, link } = live.last;
+    note.hidden = engine !== "down" && link !== "lost";
+    say(note, link === "lost"
+      ? "The head's page does not answer. Is the head on, and this device in its Wi-Fi? This page goes on by itself."
+      : `The head is not running. ${words} Start it: sudo systemctl start lipsync-edge`);
+  };
+  draw();
+  const ends = ["engine", "link"].map((kind) => live.subscribe(kind, draw));
+  return [note, () => ends.forEach((end) => end())];
+}
+
 /** Put a difference, as `diff -u` writes it, into an element, its lines coloured. */
 export function showDiff(element, diff) {
   element.hidden = !diff;
