@@ -9,17 +9,23 @@ LEARN_PIP := .venv-learn/bin/python -m pip install --quiet --disable-pip-version
 SOAK_S ?= 600
 CLIP ?= lipsync_edge/samples/hello.wav
 
-.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine check-wheels lint bench i2c-traffic soak drill \
-	fuzz test-tools models ablation evaluate picture face-picture clean install uninstall purge wheels
+.PHONY: help run test test-audio test-slow test-tflite-runtime test-aarch64 test-machine test-web audit \
+	check-wheels lint bench i2c-traffic soak drill \
+	fuzz test-tools models ablation evaluate picture face-picture web-pictures clean install uninstall purge wheels
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-run: $(VENV)/.robot  ## set up what is missing and speak a sentence: dummy board, face on screen
+ifeq ($(WEB),no)
+run: $(VENV)/.robot
 	$(BIN)/lipsync-edge run $(ARGS)
+else
+run: $(VENV)/.run  ## set up what is missing and speak a sentence: dummy board, face here and on a page
+	$(BIN)/python -m lipsync_edge.web.launch $(ARGS)
+endif
 
-# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE: see tools/install.sh.
-export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT
+# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE, WEB: see tools/install.sh.
+export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT WEB
 install:  ## on a Raspberry Pi: the service, from power-on; config in /etc/lipsync-edge
 	PYTHON="$(PYTHON)" sh tools/install.sh install
 
@@ -57,6 +63,15 @@ test-machine: $(VENV)/.test  ## the robot in an emulated computer: power-on, spe
 	sh tools/system-packages.sh machine
 	$(BIN)/python -m pytest tests/machine $(ARGS)
 
+# axe-core finds what a screen reader would stumble over; newer ones may find more.
+AXE := .cache/axe-4.14.1
+test-web: $(VENV)/.web $(AXE)/node_modules/axe-core/axe.min.js  ## the page in a real Chromium, and its security
+	sh tools/system-packages.sh web
+	AXE=$(AXE)/node_modules/axe-core/axe.min.js $(BIN)/python -m pytest tests/web $(ARGS)
+
+audit: .venv-audit/.installed $(VENV)/.web  ## known weaknesses of what the page and the head are made of
+	$(BIN)/python -m lipsync_tools.audit .venv-audit/bin/pip-audit
+
 # The tools' own environments: films need NumPy 1 (MediaPipe), learning needs torch.
 test-tools: .venv-extract/.installed .venv-learn/.installed  ## the tools, on a few clips; DATA=folder
 	LIPSYNC_DATA=$(DATA) .venv-extract/bin/python -m pytest tests/extract $(ARGS)
@@ -78,8 +93,9 @@ lint: $(VENV)/.test  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test  ## cost per hop, import time, memory; BENCH_ARGS=--json for a program
+bench: $(VENV)/.web  ## cost per hop, memory, viewers' harm; BENCH_ARGS=--json for a program, without them
 	$(BIN)/python -m lipsync_tools.bench $(BENCH_ARGS)
+	$(if $(BENCH_ARGS),,$(BIN)/python -m lipsync_tools.viewers)
 
 i2c-traffic: $(VENV)/.test  ## bytes on the bus per update, ours against plain ServoKit
 	$(BIN)/python -m lipsync_tools.i2c_traffic
@@ -106,6 +122,10 @@ face-picture: $(VENV)/.face  ## draw docs/face.gif and docs/mouths.png: a face t
 	$(BIN)/lipsync-edge face $(CLIP) -o docs/face.gif --size 360 --fps 25
 	$(BIN)/lipsync-edge face $(CLIP) -o docs/mouths.png
 
+web-pictures: $(VENV)/.web  ## take docs/web-*.png from the real page
+	sh tools/system-packages.sh web
+	$(BIN)/python -m lipsync_tools.webpictures docs
+
 $(VENV)/bin/python:
 	sh tools/system-packages.sh robot "$(PYTHON)"
 	$(PYTHON) -m venv $(VENV)
@@ -116,6 +136,23 @@ $(VENV)/.robot: $(VENV)/bin/python setup.py
 
 $(VENV)/.test: $(VENV)/.robot
 	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/.run: $(VENV)/.robot
+	$(PIP) -e '.[web]'
+	touch $@
+
+$(VENV)/.web: $(VENV)/.test
+	$(PIP) -e '.[web,test-web]'
+	touch $@
+
+$(AXE)/node_modules/axe-core/axe.min.js:
+	sh tools/system-packages.sh web
+	npm install --silent --no-save --ignore-scripts --prefix $(AXE) axe-core@$(subst .cache/axe-,,$(AXE))
+
+.venv-audit/.installed: setup.py $(VENV)/bin/python
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
 	touch $@
 
 # torch first and alone: the newest one would bring gigabytes for graphics cards along.
@@ -151,4 +188,4 @@ $(VENV)/.draw: $(VENV)/.robot
 	touch $@
 
 clean:  ## remove what the targets above made
-	rm -rf .venv .venv-tflite .venv-extract .venv-learn build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-tflite .venv-extract .venv-learn .venv-audit build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -22,6 +22,10 @@ REQUIRES = [
     "pyyaml>=6.0",  # config, head profiles, model cards
 ]
 
+WEB = [
+    "tornado>=6.5.10"
+]  # older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended
+
 EXTRAS = {
     # RPi.GPIO compiles on a Pi (no wheels). On a Pi 5 install rpi-lgpio instead, never both.
     "gpio": ["RPi.GPIO>=0.7.1"],
@@ -53,7 +57,10 @@ EXTRAS = {
     "convert-tf": ["tensorflow-cpu>=2.18", "ai-edge-quantizer==0.10.0", "soundfile>=0.12"],
     "draw": ["matplotlib>=3.8"],
     "face": ["pillow>=10.1"],  # `lipsync-edge face`; 10.1: a font of its own in every size
+    # The page: tornado has no dependencies, WebSockets, uploads by the piece and limits; 28 MB.
+    "web": WEB,
     "test": [
+        *WEB,
         "pillow>=10.1",
         "pytest>=8",
         "hypothesis>=6.100",
@@ -61,6 +68,7 @@ EXTRAS = {
         "mypy==2.4.1",
         "types-PyYAML",
     ],
+    "test-web": ["playwright>=1.50"],  # drives Debian's Chromium; it downloads no browser here
 }
 
 setup(
@@ -80,6 +88,7 @@ setup(
     package_dir={"lipsync_tools": "tools", "lipsync_models": "models"},
     package_data={
         "lipsync_edge": ["default.yaml", "heads/*.yaml", "samples/*"],
+        "lipsync_edge.web": ["openapi.json", "static/*", "static/*/*"],
         "lipsync_models": ["*/*"],
     },
     install_requires=REQUIRES,
@@ -87,6 +96,7 @@ setup(
     entry_points={
         "console_scripts": [
             "lipsync-edge = lipsync_edge.cli:main",
+            "lipsync-edge-web = lipsync_edge.web.cli:main",
             "lipsync-tools = lipsync_tools.cli:main",
         ]
     },

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.care import Care
 from lipsync_edge.engine import Mover
+from lipsync_edge.jog import SetUp
 from lipsync_edge.supervisor import Supervisor
 
 SHUT_DOWN = "the button, held for long"
@@ -26,6 +27,7 @@ class Actions:
         """Another config has brought these."""
         care.resting = self._care.resting
         mover.show(self._mover.shown)
+        mover.set_up = self._mover.set_up
         self._care, self._mover = care, mover
 
     @property
@@ -57,6 +59,32 @@ class Actions:
         Returns the axes that no servo of this head shows.
         """
         return self._mover.show(pose)
+
+    @property
+    def servos(self) -> tuple[str, ...]:
+        """Their names."""
+        return self._mover.names
+
+    @property
+    def set_up(self) -> SetUp | None:
+        """One servo is moved by hand, all others are off."""
+        return self._mover.set_up
+
+    def begin_set_up(self, low_us: float, high_us: float, now_s: float) -> SetUp:
+        """Let all go and move servos one by one by hand, within ``low_us`` .. ``high_us``."""
+        self._mover.show(None)
+        set_up = self._mover.make_set_up(low_us, high_us, now_s)
+        self._mover.set_up = set_up
+        return set_up
+
+    def end_set_up(self) -> None:
+        """Wake all softly and follow the sound again."""
+        self._mover.set_up = None
+
+    def detach(self) -> None:
+        """All outputs off with the next tick, wherever the horns are; then rest."""
+        self._mover.set_up = None
+        self._care.drop()
 
     def stop(self, reason: str) -> None:
         """End in order."""

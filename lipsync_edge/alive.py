@@ -17,6 +17,8 @@ SWAY = {"headYaw": (0.16, 7.1), "headPitch": (0.12, 5.3), "headRoll": (0.10, 8.9
 """How far the head sways, as a share of the axis, and how long one sway takes, in seconds."""
 BROWS, BROWS_EVERY_S = 0.35, 3.1
 """How far the brows go up now and then, and how often."""
+SEED = 4
+"""Of all lives the one that films and the page show."""
 
 
 def alive(time_s: float, seed: int = 1) -> dict[str, float]:

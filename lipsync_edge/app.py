@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from lipsync_edge.about import motion
 from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
 from lipsync_edge.attendant import Attendant, last_pose, led_state
 from lipsync_edge.audio import Source
@@ -33,11 +34,12 @@ from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
 from lipsync_edge.desk import Desk
 from lipsync_edge.engine import Feeder, Pacer
-from lipsync_edge.errors import BoardError, LipsyncError, UsageError
+from lipsync_edge.errors import BoardError, LipsyncError
+from lipsync_edge.gauges import Gauges
 from lipsync_edge.health import Counted, Vitals
+from lipsync_edge.insides import Inside, Reread
 from lipsync_edge.logs import LogQueue
 from lipsync_edge.realtime import Realtime
-from lipsync_edge.reload import live_changes
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.service import Service, socket_path
 from lipsync_edge.servos.rig import Rig
@@ -61,14 +63,14 @@ MEND_S = 1.0  # pause between attempts to open a board that was not there at the
 
 class Robot:
     """A running head. ``source``: what it says; None: what its microphone hears, until stopped.
-    ``reread``: the config anew, as it was first made."""
+    ``reread``: the config anew, as it was first made, or with a text for its file's content."""
 
     def __init__(
         self,
         config: Config,
         source: Source | None,
         max_s: float = math.inf,
-        reread: Callable[[], Config] | None = None,
+        reread: Reread | None = None,
     ) -> None:
         self.config = config
         self.vitals = Vitals()
@@ -142,8 +144,18 @@ class Robot:
         self._courier.held = self._has_source and not safe
         self._pacer = self._make_pacer()
         self.actions = Actions(self._courier, care, self._chain.mover, self._supervisor)
-        self._desk = Desk(
-            socket_path(config.service), self.actions, self._courier, rate_hz, self._reload,
+        self._gauges = Gauges(self._telemetry)
+        self._desk = self._make_desk(rate_hz)
+
+    def _make_desk(self, rate_hz: int) -> Desk:
+        inside = Inside(
+            self.config, self._model.name, self._model.axes, self._reread, self._move_by,
+            self.actions.restart if self._service.safe_mode else None, self._attendant.blink,
+            self._supervisor,
+        )  # fmt: skip
+        return Desk(
+            socket_path(self.config.service), self.actions, self._courier, rate_hz, inside,
+            lambda: motion(self._chain.mover.snapshot, self._chain.analyzer.loudness, rate_hz),
             self._clock,
         )  # fmt: skip
 
@@ -274,21 +286,9 @@ class Robot:
             "head": self.config.head.name, "model": self._model.name,
             "config": self.config.source, "device": self._sound.name,
             "uptime_s": self._clock.now() - self._begun_s,
+            **self._gauges.read(self._clock.now(), self._chain.budget),
             "warmth": self._attendant.warmth(), "computer": self._attendant.computer,
         }  # fmt: skip
-
-    def _reload(self) -> dict[str, Any]:
-        """Take over what a running head can; refuse all where something else changed too."""
-        if self._reread is None:
-            raise UsageError("This head was started without a config file.")
-        if self._service.safe_mode:
-            self.actions.restart()
-            return {"changed": [], "restarts": True}
-        new = self._reread()
-        changed = live_changes(self.config, new)
-        if changed:
-            self._move_by(new)
-        return {"changed": changed, "restarts": False}
 
     def _move_by(self, config: Config) -> None:
         """The same sound, stream, model and board; another way to move."""

@@ -15,7 +15,7 @@ from lipsync_edge.care import Care
 from lipsync_edge.errors import GpioError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.health import SILENT, Vitals, flows, stale
-from lipsync_edge.panel import Button, pattern
+from lipsync_edge.panel import Button, digits_pattern, pattern
 from lipsync_edge.store import Store
 from lipsync_edge.supply import Supply, SupplyState
 
@@ -64,6 +64,7 @@ class Attendant:
         self._button = Button()
         self._works = False
         self._state, self._since_s = "", 0.0
+        self._digits = ""
         self._saved_us = self._seen_us = care.last_us.copy()
         self._save_s = self._look_s = -math.inf
         self._wanted = False  # the board is set up, servos may move
@@ -136,9 +137,27 @@ class Attendant:
 
     def show(self, state: str, now_s: float) -> None:
         """Blink what ``led_state`` said."""
+        if self._digits:
+            state = "digits"
         if state != self._state:
             self._state, self._since_s = state, now_s
-        self._try(lambda: self._pins.led(pattern(state, now_s - self._since_s)))
+        on = self._lit(state, now_s - self._since_s)
+        self._try(lambda: self._pins.led(on))
+
+    def blink(self, digits: str) -> bool:
+        """Let the LED tell digits, from the beginning; False: there is none."""
+        if not (self._works and self._pins.has_led):
+            return False
+        self._digits, self._state = digits, ""
+        return True
+
+    def _lit(self, state: str, t_s: float) -> bool:
+        if state != "digits":
+            return pattern(state, t_s)
+        on = digits_pattern(self._digits, t_s)
+        if on is None:
+            self._digits = ""
+        return bool(on)
 
     def notes(self) -> tuple[str, ...]:
         """What is worth a word in the status: a weak supply, a hot processor."""

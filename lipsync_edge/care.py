@@ -47,6 +47,7 @@ class Care:
         self.ease = 1.0
         self.resting = False
         self.blocked = False
+        self._dropped = False
 
     @property
     def awake(self) -> bool:
@@ -79,7 +80,10 @@ class Care:
 
     def step(self, widths_us: Array, dt_s: float) -> Leave:
         """What may become of the wish ``widths_us`` (n,), ``dt_s`` after the last one."""
-        if self.blocked and not self.all_off:
+        dropped = self._dropped
+        if dropped:
+            self._dropped = False
+        if (self.blocked or dropped) and not self.all_off:
             self.lost()
         if self.blocked or (self.resting and self.all_off):
             return Leave(widths_us, asleep=np.ones(self._neutral_us.shape, dtype=bool))
@@ -104,6 +108,11 @@ class Care:
             away_us = np.abs(sent_us - self._neutral_us)
             if not (away_us > AT_REST_US).any():  # NaN, off, is no way from neutral
                 self.lost()
+
+    def drop(self) -> None:
+        """Rest at once: off with the next step, without a way to neutral. For any thread."""
+        self.resting = True
+        self._dropped = True
 
     def lost(self) -> None:
         """All outputs went off: wake all anew, from where they were sent last."""

@@ -14,7 +14,7 @@ from typing import Any
 from lipsync_edge import __version__, cli_calibrate, cli_control, config
 from lipsync_edge.audio import Source
 from lipsync_edge.cli_parts import Parser, add_choices, add_command, load, log_to_stderr
-from lipsync_edge.errors import LipsyncError, UsageError
+from lipsync_edge.errors import ConfigError, LipsyncError, UsageError
 from lipsync_edge.notify import Notifier
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
@@ -58,6 +58,9 @@ def _parser() -> Parser:
         command = add_command(commands, name, call, text, f"lipsync-edge {example}")
         command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
         add_choices(command)
+        if name == "check":
+            command.add_argument("--text", action="store_true", help="take the file's content from "
+                                 "standard input, and look for mistakes alone")  # fmt: skip
         if name == "config":
             command.add_argument("--defaults", action="store_true", help="print default.yaml")
     add_command(
@@ -142,7 +145,9 @@ def _run(arguments: argparse.Namespace) -> int:
     play = arguments.play or (None if waits else str(SAMPLE))
     source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
     view = make_view("none" if arguments.json else arguments.ui, loaded.head)
-    robot = Robot(loaded, source, arguments.max_s, lambda: load(arguments, arguments.config))
+    robot = Robot(
+        loaded, source, arguments.max_s, lambda text: load(arguments, arguments.config, text)
+    )
     try:
         summary = robot.run(view.draw)
     finally:
@@ -185,6 +190,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from lipsync_edge.build import budget_of, make_model
     from lipsync_edge.clock import MonotonicClock
 
+    if arguments.text:
+        return _check_text(arguments)
     loaded = load(arguments, arguments.config)
     model = make_model(loaded, MonotonicClock())
     budget = budget_of(loaded, model, loaded.audio.rate_hz or 48_000)
@@ -198,6 +205,21 @@ def _check(arguments: argparse.Namespace) -> int:
         print(f"{loaded.source}: fine. Head {loaded.head.name} ({n_servos} servos).")
         print("latency budget\n" + budget.table())
     return 0
+
+
+def _check_text(arguments: argparse.Namespace) -> int:
+    from lipsync_edge.about import problems_of, warnings_of
+
+    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    try:
+        problems = warnings_of(load(arguments, arguments.config, text))
+    except ConfigError as error:
+        if not arguments.json:
+            raise
+        problems = problems_of(error, str(arguments.config or ""))
+    if arguments.json:
+        print(json.dumps({"problems": problems}))
+    return 2 if any(problem["severity"] == "error" for problem in problems) else 0
 
 
 def _config(arguments: argparse.Namespace) -> int:

@@ -52,8 +52,11 @@ def add_choices(command: Parser) -> None:
     )  # fmt: skip
 
 
-def load(arguments: argparse.Namespace, path: Path | None) -> config.Config:
-    """The config of a file and the command line; its warnings are printed."""
+def load(
+    arguments: argparse.Namespace, path: Path | None, text: str | None = None
+) -> config.Config:
+    """The config of a file and the command line; its warnings are printed. ``text``: see
+    :func:`lipsync_edge.config.load`; then nothing is printed."""
     overrides = []
     if arguments.model is not None:
         overrides.append(("model.bundle", arguments.model))
@@ -64,7 +67,9 @@ def load(arguments: argparse.Namespace, path: Path | None) -> config.Config:
         if not equals:
             raise UsageError(f"--set {item}: write it as KEY=VALUE, e.g. --set motion.rate_hz=100.")
         overrides.append((key, value))
-    loaded = config.load(path, overrides, head=arguments.head)
+    loaded = config.load(path, overrides, head=arguments.head, text=text)
+    if text is not None:
+        return loaded
     logging.getLogger().setLevel(loaded.log.level.upper())
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)

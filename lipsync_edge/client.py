@@ -5,6 +5,8 @@ from lipsync_edge.client import Client
 with Client() as head:
     head.mute()
     print(head.status()["line"])
+
+From another computer, over the head's page: ``WebClient``, which takes the same orders.
 """
 
 from __future__ import annotations
@@ -15,10 +17,15 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lipsync_edge.errors import ControlError
 from lipsync_edge.protocol import VERSION
+
+if TYPE_CHECKING:
+    from lipsync_edge.webclient import WebClient
+
+__all__ = ["Client", "WebClient", "default_socket"]
 
 SYSTEM_SOCKET = "/run/lipsync-edge/control.sock"
 
@@ -96,6 +103,46 @@ class Client:
         """Follow the sound again."""
         self.ask("follow")
 
+    def describe(self) -> dict[str, Any]:
+        """Its servos with their limits, its axes and poses."""
+        return dict(self.ask("describe")["describe"])
+
+    def motion(self, hz: float = 30.0) -> Iterator[dict[str, Any]]:
+        """What the mouth does, ``hz`` times a second (0.2 to 50), until the connection ends."""
+        self.ask("watch", detail="motion", hz=hz)
+        while True:
+            yield dict(self._read()["motion"])
+
+    def check(self, text: str) -> list[dict[str, Any]]:
+        """What the checker says of a config's text: line, key, message, remedy, severity."""
+        return list(self.ask("check", text=text)["problems"])
+
+    def try_config(self, text: str, hold_s: float = 60.0) -> dict[str, Any]:
+        """Move by another config for ``hold_s`` (5 to 600 s); its file is left alone."""
+        return self.ask("try-config", text=text, hold_s=hold_s)
+
+    def jog(self, servo: str, to_us: float, us_per_s: float = 100.0, hold_s: float = 0.4) -> float:
+        """Move one servo by hand, all others off, for ``hold_s`` (0.1 to 1 s): say it again and
+        again. Returns where it is, us. It is off 3 s after the last one; :meth:`follow` ends it."""
+        told = self.ask("jog", servo=servo, to_us=to_us, us_per_s=us_per_s, hold_s=hold_s)
+        return float(told["us"])
+
+    def buzz(self, servo: str) -> None:
+        """Let one servo wiggle, to see which it is."""
+        self.ask("buzz", servo=servo)
+
+    def release(self) -> None:
+        """Switch the servo off that is moved by hand."""
+        self.ask("release")
+
+    def detach(self) -> None:
+        """All outputs off at once, until ``rest(False)``."""
+        self.ask("detach")
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Its findings: ok, name, message, remedy. It may take some seconds."""
+        return list(self.ask("doctor")["checks"])
+
     def reload(self) -> dict[str, Any]:
         """Read the config anew; returns what changed. The old one stays where it is refused."""
         return self.ask("reload")
@@ -127,7 +174,7 @@ class Client:
         except OSError as error:
             raise ControlError("The head went away.", "Look at: lipsync-edge doctor") from error
         answer = self._read()
-        while "watch" in answer:
+        while "watch" in answer or "motion" in answer:
             answer = self._read()
         if not answer.get("ok"):
             told = answer.get("error", {})
@@ -174,3 +221,12 @@ def _unreachable(path: str, error: OSError) -> ControlError:
         f"No head answers at {path} ({error.strerror or error}).",
         "Start it: sudo systemctl start lipsync-edge; or name its socket with --socket.",
     )
+
+
+def __getattr__(name: str) -> Any:
+    """``WebClient``, which brings HTTP and TLS along: not for those who ask over the socket."""
+    if name == "WebClient":
+        from lipsync_edge.webclient import WebClient
+
+        return WebClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,12 +34,13 @@ from lipsync_edge.options import (
     rules,
 )
 from lipsync_edge.schema import Entries, Entry, Group, Leaf, Walker, group, override_node
-from lipsync_edge.yamlnodes import Problems, read
+from lipsync_edge.yamlnodes import Problems, compose, read
 
 __all__ = ["BoardSpec", "Config", "Head", "Servo", "default_yaml", "dump", "load"]
 
 BUILT_IN = "built-in defaults"
 COMMAND_LINE = "command line"
+UNNAMED = "the text"
 
 _SCHEMA = Group(
     {
@@ -69,16 +70,19 @@ class Config:
 
 
 def load(
-    path: Path | None, overrides: Sequence[tuple[str, str]] = (), head: str | None = None
+    path: Path | None,
+    overrides: Sequence[tuple[str, str]] = (),
+    head: str | None = None,
+    text: str | None = None,
 ) -> Config:
     """The effective config of a file (None: the defaults alone).
 
     ``overrides``: dotted keys and values from the command line, such as
-    ``("audio.lookahead_ms", "80")``; ``head``: the same as the key ``head``.
-    Raises ConfigError with all problems at once.
+    ``("audio.lookahead_ms", "80")``; ``head``: the same as the key ``head``; ``text``: what to take
+    for the file's content. Raises ConfigError with all problems at once.
     """
     problems = Problems()
-    written = _read_file(path, problems)
+    written = _read_file(path, problems, text)
     said = _read_overrides([*overrides, *([("head", head)] if head is not None else [])], problems)
     entries = written | said
     profile, notes = _profile(path, written, said, problems)
@@ -92,11 +96,12 @@ def load(
     return Config(**sections, head=built, source=source, warnings=tuple(notes))
 
 
-def _read_file(path: Path | None, problems: Problems) -> Entries:
-    if path is None:
+def _read_file(path: Path | None, problems: Problems, text: str | None) -> Entries:
+    if path is None and text is None:
         return {}
-    walker = Walker(str(path), problems)
-    node = read(path, problems)
+    source = str(path or UNNAMED)
+    walker = Walker(source, problems)
+    node = read(path, problems) if path and text is None else compose(text or "", source, problems)
     if node is not None:
         walker.walk(node, _SCHEMA)
     return walker.entries

@@ -30,8 +30,8 @@ from lipsync_edge.protocol import (
     did_you_mean,
     echo,
     error_reply,
-    is_number,
     parse,
+    watch_of,
 )
 
 MOST_CLIENTS = 16
@@ -39,7 +39,6 @@ MOST_WAITING = 32  # requests that the main thread has not taken yet
 MOST_UNSENT = 262_144  # bytes that a client left unread; one that reads nothing is let go
 IDLE_S = 30.0
 """Who said nothing for so long makes room when nobody else could be heard."""
-WATCH_HZ = (0.2, 30.0)
 MODE = 0o660
 Snapshot = Callable[[], Mapping[str, Any]]
 Answer = Callable[[Mapping[str, Any]], None]
@@ -76,9 +75,13 @@ class Request:
 class ControlServer:
     """The socket of a running head. ``step`` it from one thread of its own."""
 
-    def __init__(self, path: str, clock: Clock, commands: tuple[str, ...]) -> None:
-        """``commands``: the names of what acts; ``status`` and ``watch`` are answered here."""
+    def __init__(
+        self, path: str, clock: Clock, commands: tuple[str, ...], motion: Snapshot = dict
+    ) -> None:
+        """``commands``: the names of what acts; ``status`` and ``watch`` are answered here.
+        ``motion``: what the mouth does at this moment, asked in the socket's thread."""
         self._path, self._clock, self._commands = Path(path), clock, commands
+        self._motion = motion
         self._selector = selectors.DefaultSelector()
         self._peers: set[Peer] = set()
         self._waiting: deque[Request] = deque()
@@ -182,7 +185,9 @@ class ControlServer:
         for peer in [p for p in self._peers if p.due_s <= now_s]:
             peer.due_s = now_s + peer.watch_s
             if not peer.unsent:  # a slow reader misses some, and never gets old ones
-                self._send(peer, b'{"v":%d,"watch":%s}\n' % (VERSION, self._snapshot_text()))
+                text = as_line(self._motion())[:-1] if peer.motion else self._snapshot_text()
+                word = b"motion" if peer.motion else b"watch"
+                self._send(peer, b'{"v":%d,"%s":%s}\n' % (VERSION, word, text))
         for peer in [p for p in self._peers if p.again_s <= now_s]:
             self._digest(peer)
         if self._open_s <= now_s and self._listener:
@@ -304,9 +309,7 @@ class ControlServer:
             begin = as_line({"v": VERSION, **echo(told), "ok": True})
             self._send(peer, b'%s,"status":%s}\n' % (begin[:-2], self._snapshot_text()))
         elif name == "watch":
-            hertz = told.get("hz", 10.0)
-            if not is_number(hertz) or not WATCH_HZ[0] <= hertz <= WATCH_HZ[1]:
-                raise Refused("value", f"hz must be {WATCH_HZ[0]:g} to {WATCH_HZ[1]:g}.")
+            peer.motion, hertz = watch_of(told)
             peer.watch_s, peer.due_s = 1.0 / hertz, self._clock.now()
             self._answer(peer, {**echo(told), "ok": True})
         elif name not in self._commands:

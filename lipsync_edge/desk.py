@@ -19,7 +19,7 @@ from lipsync_edge.clock import Clock
 from lipsync_edge.control import ControlServer
 from lipsync_edge.errors import AudioError, ControlError
 from lipsync_edge.health import Vitals, flows, status_line
-from lipsync_edge.orders import Orders
+from lipsync_edge.orders import Insides, Orders
 from lipsync_edge.speech import LARGEST, Speech
 from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.supply import SupplyState
@@ -39,13 +39,15 @@ class Desk:
         actions: Actions,
         courier: BlockCourier,
         rate_hz: int,
-        reload: Callable[[], Mapping[str, Any]],
+        insides: Insides,
+        motion: Callable[[], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
+        """``motion``: what the mouth does at this moment, for any thread."""
         self._rate_hz, self._actions = rate_hz, actions
         self._speech = Speech(courier, rate_hz)
-        self._orders = Orders(actions, self._speech, self._open_fd, reload, clock)
-        self._server = ControlServer(socket, clock, Orders.COMMANDS) if socket else None
+        self._orders = Orders(actions, self._speech, self._open_fd, insides, clock)
+        self._server = ControlServer(socket, clock, Orders.COMMANDS, motion) if socket else None
 
     def open(self, supervisor: Supervisor, unattended: bool = False) -> None:
         """Begin to listen. Raises ControlError; where nobody stands by it costs the socket alone,
@@ -76,7 +78,12 @@ class Desk:
         now = replace(
             vitals, muted=asked.muted, resting=asked.resting, posing=asked.posing
         )  # what was asked just now
-        self._server.publish(lambda: _told(now, shown, {"spoken_files": waiting, **more}))
+        set_up = asked.set_up
+        more = {
+            "spoken_files": waiting, "trial": self._orders.trial,
+            "setup": asdict(set_up.state) if set_up else None, **more,
+        }  # fmt: skip
+        self._server.publish(lambda: _told(now, shown, more))
 
     def close(self) -> None:
         """Answer what waits, let all go. Call it when the threads have ended."""
@@ -119,7 +126,7 @@ def _plain_value(value: Any) -> Any:
     if isinstance(value, Mapping | SupplyState):
         return _plain(value if isinstance(value, Mapping) else asdict(value))
     if isinstance(value, float):
-        return round(value, 4) if abs(value) < 1e12 else None
+        return round(value, 4) if abs(value) < 1e12 else None  # NaN neither
     return value
 
 

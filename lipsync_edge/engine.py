@@ -21,6 +21,8 @@ from lipsync_edge.clock import Clock, Ticker
 from lipsync_edge.errors import ModelError
 from lipsync_edge.features import Features
 from lipsync_edge.idle import Idle
+from lipsync_edge.jog import SetUp
+from lipsync_edge.loudness import Loudness
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion, Step
 from lipsync_edge.rest import Rest
@@ -87,6 +89,7 @@ class Analyzer:
         self._block = np.zeros(4096, np.int16)
         self._origin = 0
         self._expected = 0
+        self.loudness = Loudness(rate_hz)
 
     def step(self) -> int:
         """Process all that the ring holds; return the number of hops done."""
@@ -98,6 +101,7 @@ class Analyzer:
             if at_sample != self._expected:
                 self._begin_anew(at_sample)
             self._expected = at_sample + n_samples
+            self.loudness.add(at_sample, self._block[:n_samples])
             hops += self.push(self._block[:n_samples])
 
     def push(self, block: NDArray[np.int16]) -> int:
@@ -156,6 +160,9 @@ class Mover:
         self._last_s = -math.inf
         self.shown: Mapping[str, float] | None = None
         """The pose that is held, see :meth:`show`."""
+        self.set_up: SetUp | None = None
+        """One servo is moved by hand instead; for any thread."""
+        self._was_set_up = False
         self.care = care
         self.snapshot = Snapshot(0.0, {}, {}, False)
 
@@ -164,27 +171,62 @@ class Mover:
 
         Returns the widths (n_servos,) in microseconds that the gate let through.
         """
-        step = self._wish(heard_sample)
         dt_s = now_s - self._last_s if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
+        set_up = self.set_up
+        if (set_up is not None) != self._was_set_up:
+            self._was_set_up = set_up is not None
+            self._limp()  # before and after: who moves a servo next begins anew
+        if set_up is not None:
+            return self._tick_by_hand(set_up, heard_sample, now_s, dt_s)
+        step = self._wish(heard_sample)
         sent_us, short_us = self._let_through(step.widths_us, dt_s)
         # What care has shrunk on purpose shall not look to the planner like a servo that lags: it
         # would plan from there, and be shrunk again.
         self._motion.sent(step.widths_us + short_us)
+        self._send(sent_us)
+        self._telemetry.starved += step.starved
+        self._show(heard_sample, step.pose.tolist(), sent_us, step.starved, now_s)
+        if shown := self.shown:
+            self.snapshot.pose.update(shown)  # a pose may have axes that the model does not know
+        return sent_us
+
+    def _tick_by_hand(
+        self, set_up: SetUp, heard_sample: float, now_s: float, dt_s: float
+    ) -> NDArray[np.float64]:
+        """One servo as it is told, all others off; within no limits but those of the set-up."""
+        sent_us = set_up.step(now_s)
+        if self.care:
+            if self.care.blocked:
+                sent_us = np.full_like(sent_us, np.nan)
+            self.care.sent(sent_us, dt_s)
+        self._send(sent_us)
+        self._show(heard_sample, [0.0] * len(self._axes), sent_us, False, now_s)
+        return sent_us
+
+    def _send(self, sent_us: NDArray[np.float64]) -> None:
         if not self._board.write(sent_us):
             self._telemetry.bus_failures += 1
-            self._gate.off()  # the horns are limp: nobody knows where they will be
-            if self.care:
-                self.care.lost()
+            self._limp()
         self._telemetry.ticks += 1
-        self._telemetry.starved += step.starved
+
+    def _limp(self) -> None:
+        """The horns are limp: nobody knows where they will be."""
+        self._gate.off()
+        if self.care:
+            self.care.lost()
+
+    def _show(
+        self, heard_sample: float, pose: list[float], sent_us: NDArray[np.float64], starved: bool,
+        now_s: float,
+    ) -> None:  # fmt: skip
         self.snapshot = Snapshot(
             heard_sample / self._motion.rate_hz,
-            dict(zip(self._axes, step.pose.tolist(), strict=True)),
+            dict(zip(self._axes, pose, strict=True)),
             dict(zip(self._motion.names, sent_us.tolist(), strict=True)),
-            step.starved,
+            starved,
+            now_s,
         )
-        return sent_us
 
     def take_over(self, other: Mover) -> None:
         """Go on where another mover of the same servos stopped: no horn jumps, none forgets how
@@ -195,6 +237,7 @@ class Mover:
         last_us = np.where(np.isnan(last_us), self._motion.neutral_us, last_us)
         self._motion.take_over(other._motion, last_us)
         self._last_s, self.snapshot = other._last_s, other.snapshot
+        self._was_set_up = other._was_set_up
         if self.care and other.care:
             self.care.take_over(other.care)
 
@@ -203,6 +246,17 @@ class Mover:
         thread. Returns the axes that this head cannot show."""
         self.shown = None if pose is None else dict(pose)
         return self._motion.unmoved(pose or {})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the servos."""
+        return self._motion.names
+
+    def make_set_up(self, low_us: float, high_us: float, now_s: float) -> SetUp:
+        """What moves these servos by hand, from where they are believed to stand."""
+        neutral_us = self._motion.neutral_us
+        last_us = self.care.last_us if self.care else np.full_like(neutral_us, np.nan)
+        return SetUp(self._motion.names, low_us, high_us, neutral_us, last_us, now_s)
 
     def _wish(self, heard_sample: float) -> Step:
         shown = self.shown

@@ -20,6 +20,10 @@ class UsageError(LipsyncError):
     exit_code = 2
 
 
+class NeedsRestart(UsageError):
+    """A config of which a running head cannot take over some keys."""
+
+
 class ConfigError(LipsyncError):
     """A config or head profile with problems, all of them at once (exit code 2)."""
 

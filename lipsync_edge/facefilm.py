@@ -22,7 +22,7 @@ from typing import TypeVar
 import numpy as np
 
 from lipsync_edge import ffmpeg, raster
-from lipsync_edge.alive import alive
+from lipsync_edge.alive import SEED, alive
 from lipsync_edge.audio.wav import open_source
 from lipsync_edge.config import Config
 from lipsync_edge.drawing import Array, svg, svg_film
@@ -37,7 +37,6 @@ from lipsync_edge.view import bar
 
 T = TypeVar("T")
 FORMATS = (".mp4", ".gif", ".png", ".svg")
-SEED = 4
 SVG_FPS = 15.0
 
 

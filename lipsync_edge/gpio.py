@@ -86,6 +86,11 @@ class Pins:
         return max(o.status_led, o.button, o.output_enable, o.servo_power) >= 0
 
     @property
+    def has_led(self) -> bool:
+        """There is an LED."""
+        return self._options.status_led >= 0
+
+    @property
     def has_power(self) -> bool:
         """Whether a pin switches the servos' supply."""
         return self._options.servo_power >= 0

@@ -14,6 +14,9 @@ The LED:
 | ``safe`` | four flashes, a pause: safe mode, the servos are off |
 | ``error`` | fast and even: on 0.1 s, off 0.1 s: a part hangs |
 
+It tells digits (a PIN) by flashes: 2.5 s dark, then so many for each digit, ten for a zero, with a
+second between digits.
+
 The button: short (less than 2 s) mutes and unmutes, long (2 s) lets the head rest until the next
 short press, very long (6 s) shuts the computer down. Long and very long count while it is held.
 """
@@ -38,6 +41,25 @@ PATTERNS: Mapping[str, tuple[float, ...]] = {
 LONG_S, VERY_LONG_S = 2.0, 6.0
 STEADY_S = 0.03
 """A contact bounces for some milliseconds; a change counts when it has lasted so long."""
+
+
+DIGIT = (0.2, 0.25)
+PAUSE_S, END_S = 1.0, 2.5
+
+
+def digits_pattern(digits: str, t_s: float) -> bool | None:
+    """Whether the LED is on, ``t_s`` seconds after it began to tell digits: so many flashes each,
+    ten for a zero, a pause between them; None: all are told."""
+    t_s -= END_S  # dark at first, so that nobody counts what was before
+    for digit in digits:
+        length_s = (int(digit) or 10) * sum(DIGIT)
+        if t_s < length_s:
+            return t_s >= 0 and t_s % sum(DIGIT) < DIGIT[0]
+        t_s -= length_s
+        if t_s < PAUSE_S:
+            return False
+        t_s -= PAUSE_S
+    return None if t_s >= END_S - PAUSE_S else False
 
 
 def pattern(state: str, t_s: float) -> bool:

@@ -46,6 +46,7 @@ class Peer:
         self.bucket, self.heard_s = Bucket(now_s), now_s
         self.again_s = math.inf  # when its bucket is no longer empty; it is not read until then
         self.watch_s, self.due_s = math.inf, math.inf
+        self.motion = False  # it watches the motion, not the status
         self.last_words = False  # what is unsent is all that there will be
 
     @property

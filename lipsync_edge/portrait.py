@@ -46,6 +46,16 @@ FRINGE = np.array([(-0.612, -0.12), (-0.565, -0.14), (-0.535, -0.30), (-0.44, -0
 STRANDS = (((-0.50, -0.55), (-0.36, -0.66), (-0.10, -0.70), (0.12, -0.72)),
            ((-0.40, -0.72), (-0.24, -0.79), (-0.02, -0.81), (0.16, -0.80)),
            ((0.33, -0.74), (0.44, -0.66), (0.52, -0.52), (0.56, -0.38)))  # fmt: skip
+SHOULDERS = ((-1.05, 1.1), (-0.98, 0.98), (-0.66, 0.90), (-0.30, 0.84), (0.0, 0.90),
+             (0.30, 0.84), (0.66, 0.90), (0.98, 0.98), (1.05, 1.1))  # fmt: skip
+THROAT = ((-0.27, 0.3), (-0.265, 0.62), (-0.30, 0.86), (-0.14, 0.955), (0.0, 0.975),
+          (0.14, 0.955), (0.30, 0.86), (0.265, 0.62), (0.27, 0.3))  # fmt: skip
+COLLAR = ((-0.315, 0.855), (-0.15, 0.965), (0.0, 0.99), (0.15, 0.965), (0.315, 0.855))
+EAR_FOLD = ((0.60, -0.12), (0.638, -0.08), (0.618, 0.01))
+NOSE_SIDE = ((0.05, -0.15), (0.03, -0.02), (0.045, 0.06), (0.098, 0.115), (0.09, 0.158),
+             (0.0, 0.185), (0.0, -0.1))  # fmt: skip
+NOSE_WINGS = ((-0.096, 0.10), (-0.112, 0.138), (-0.088, 0.167), (-0.05, 0.163), (0.0, 0.186),
+              (0.05, 0.163), (0.088, 0.167), (0.112, 0.138), (0.096, 0.10))  # fmt: skip
 
 
 def draw(pose: Pose) -> list[Path]:
@@ -89,16 +99,10 @@ def _hair_back() -> Path:
 
 
 def _body() -> list[Path]:
-    shoulders = [(-1.05, 1.1), (-0.98, 0.98), (-0.66, 0.90), (-0.30, 0.84), (0.0, 0.90),
-                 (0.30, 0.84), (0.66, 0.90), (0.98, 0.98), (1.05, 1.1)]  # fmt: skip
-    neck = [(-0.27, 0.3), (-0.265, 0.62), (-0.30, 0.86), (-0.14, 0.955), (0.0, 0.975),
-            (0.14, 0.955), (0.30, 0.86), (0.265, 0.62), (0.27, 0.3)]  # fmt: skip
-    collar = smooth([(-0.315, 0.855), (-0.15, 0.965), (0.0, 0.99), (0.15, 0.965), (0.315, 0.855)],
-                    False)  # fmt: skip
     return [
-        Path("shirt", smooth(shoulders, False), SHIRT),
-        Path("neck", smooth(neck, False), SHADE),
-        Path("collar", collar, "", SHIRT_DARK, 0.04),
+        Path("shirt", smooth(SHOULDERS, False), SHIRT),
+        Path("neck", smooth(THROAT, False), SHADE),
+        Path("collar", smooth(COLLAR, False), "", SHIRT_DARK, 0.04),
     ]
 
 
@@ -106,7 +110,7 @@ def _ears() -> list[Path]:
     paths = []
     for side, name in ((1, "left"), (-1, "right")):
         ear = ellipse(side * 0.592, -0.05, 0.075, 0.14)
-        fold = np.array([(0.60, -0.12), (0.638, -0.08), (0.618, 0.01)]) * (side, 1)
+        fold = np.array(EAR_FOLD) * (side, 1)
         paths += [
             Path(f"ear_{name}", ear, SHADE),
             Path(f"ear_fold_{name}", smooth(fold, False), "", DEEP, 0.014),
@@ -198,16 +202,12 @@ def _chin_shade(pose: Pose, drop: float) -> list[Path]:
 def _nose(pose: Pose) -> list[Path]:
     up = 0.02 * mean(pose, "noseSneer")
     wide = 1 + 0.12 * mean(pose, "noseSneer") + 0.05 * mean(pose, "mouthSmile")
-    side = [(0.05, -0.15), (0.03, -0.02), (0.045, 0.06), (0.098, 0.115), (0.09, 0.158),
-            (0.0, 0.185), (0.0, -0.1)]  # fmt: skip
-    wings = [(-0.096, 0.10), (-0.112, 0.138), (-0.088, 0.167), (-0.05, 0.163), (0.0, 0.186),
-             (0.05, 0.163), (0.088, 0.167), (0.112, 0.138), (0.096, 0.10)]  # fmt: skip
     scale = np.array((wide, 1.0))
     return shifted(
         [
-            Path("nose_side", smooth(np.array(side) * scale, True), SHADE, alpha=0.45),
+            Path("nose_side", smooth(np.array(NOSE_SIDE) * scale, True), SHADE, alpha=0.45),
             Path("nose_light", ellipse(-0.015, 0.105, 0.034, 0.028), "#fde3cd", alpha=0.7),
-            Path("nose", smooth(np.array(wings) * scale, False), "", DEEP, 0.013),
+            Path("nose", smooth(np.array(NOSE_WINGS) * scale, False), "", DEEP, 0.013),
             Path("nostril_left", ellipse(0.045 * wide, 0.163, 0.024, 0.010, 12), LINE, alpha=0.8),
             Path("nostril_right", ellipse(-0.045 * wide, 0.163, 0.024, 0.010, 12), LINE, alpha=0.8),
         ],

@@ -11,6 +11,9 @@ VERSION = 1
 LONGEST_LINE = 65_536
 """Bytes; a config is read from its file, a sound comes as an open file, so lines stay short."""
 
+WATCH_HZ, MOTION_HZ = (0.2, 30.0), (0.2, 50.0)
+"""How often a second the status and the motion may be watched."""
+
 
 def error_reply(code: str, message: str, remedy: str = "") -> dict[str, Any]:
     """An answer that says no: a word for programs, a sentence, what to do about it."""
@@ -56,6 +59,18 @@ def _no_number(word: str) -> float:
 def is_number(value: Any) -> bool:
     """Whether it is a finite number, no truth value."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+def watch_of(told: Mapping[str, Any]) -> tuple[bool, float]:
+    """Whether the motion is watched, else the status; and how often a second. Raises the refusal
+    where that cannot be."""
+    detail, hertz = told.get("detail", "status"), told.get("hz", 10.0)
+    if detail not in ("status", "motion"):
+        raise Refused("value", "detail must be status or motion.")
+    low, high = MOTION_HZ if detail == "motion" else WATCH_HZ
+    if not is_number(hertz) or not low <= hertz <= high:
+        raise Refused("value", f"hz must be {low:g} to {high:g}.")
+    return detail == "motion", float(hertz)
 
 
 def echo(told: Mapping[str, Any]) -> dict[str, Any]:

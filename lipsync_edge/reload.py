@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lipsync_edge.config import Config
-from lipsync_edge.errors import UsageError
+from lipsync_edge.errors import NeedsRestart
 from lipsync_edge.options import SECTIONS
 
 LIVE = {"motion", "log"}
@@ -48,14 +48,20 @@ def needs_restart(key: str) -> bool:
     return parts[0] not in LIVE or parts in FIXED
 
 
-def live_changes(old: Config, new: Config) -> list[str]:
-    """:func:`changes`, all of which a running head can take over; UsageError where it cannot."""
+def compare(old: Config, new: Config) -> tuple[list[str], list[str]]:
+    """:func:`changes`, and those of them that a running head cannot take over."""
     changed = changes(old, new)
     fixed = [key for key in changed if needs_restart(key)]
     if [s.name for s in old.head.servos] != [s.name for s in new.head.servos]:
         fixed = fixed or ["the head's servos"]
+    return changed, fixed
+
+
+def live_changes(old: Config, new: Config) -> list[str]:
+    """:func:`changes`, all of which a running head can take over; NeedsRestart where it cannot."""
+    changed, fixed = compare(old, new)
     if fixed:
-        raise UsageError(
+        raise NeedsRestart(
             f"{', '.join(fixed)}: cannot change while the head runs. The old config is kept.",
             "lipsync-edge restart takes it over, with a gap of about half a second.",
         )

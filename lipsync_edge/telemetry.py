@@ -24,9 +24,15 @@ class Series:
         """The kept values (n,), in no particular order."""
         return self._values[: min(self.count, len(self._values))]
 
-    def percentiles(self) -> dict[str, float]:
-        """``p50``, ``p99`` and ``max``; NaN while there is no value."""
-        kept = self.values()
+    def newest(self, n: int) -> NDArray[np.float32]:
+        """The last ``n`` values at most, in no particular order."""
+        n = min(n, self.count, len(self._values))
+        return self._values[np.arange(self.count - n, self.count) % len(self._values)]
+
+    def percentiles(self, n: int = 0) -> dict[str, float]:
+        """``p50``, ``p99`` and ``max``, of the last ``n`` values where that is not 0; NaN while
+        there is no value."""
+        kept = self.newest(n) if n else self.values()
         if not len(kept):
             return dict.fromkeys(("p50", "p99", "max"), float("nan"))
         p50, p99 = np.percentile(kept, (50, 99))
@@ -68,6 +74,8 @@ class Snapshot:
     pose: dict[str, float]
     widths_us: dict[str, float]
     starved: bool
+    at_s: float = float("nan")
+    """When the pulses were commanded, by the clock of the program (time.monotonic)."""
 
 
 @dataclass(frozen=True)

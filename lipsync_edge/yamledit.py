@@ -6,6 +6,7 @@ that were asked for, else nothing is changed.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -73,8 +74,12 @@ def _set(text: str, path: Path, value: str, source: str, changes: dict[Path, str
     if node is None:
         return _append(text, path, value, newline)
     key_node: yaml.Node | None = None
+    in_flow = False
     for depth, key in enumerate(path):
         found = _child(node, key)
+        in_flow = in_flow or bool(getattr(node, "flow_style", False))
+        if found is None and isinstance(key, str) and _is_null(node, in_flow):
+            return _replace(text, node, key_node, "{" + _flow(path[depth:], value) + "}")
         if found is None:
             return _insert(text, node, key_node, path[depth:], value, newline)
         key_node, node = found
@@ -96,6 +101,11 @@ def _is_nothing(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and not node.value and node.style is None
 
 
+def _is_null(node: yaml.Node, in_flow: bool) -> bool:
+    """A null that has a place of its own: the word, or nothing between commas."""
+    return node.tag == "tag:yaml.org,2002:null" and (in_flow or not _is_nothing(node))
+
+
 def _replace(text: str, node: yaml.Node, key_node: yaml.Node | None, value: str) -> str | None:
     if not isinstance(node, yaml.ScalarNode) or node.style in ("|", ">"):
         return None
@@ -103,8 +113,10 @@ def _replace(text: str, node: yaml.Node, key_node: yaml.Node | None, value: str)
     if _is_nothing(node):
         if key_node is None or key_node is node:
             return None
-        begin = end = text.index(":", key_node.end_mark.index) + 1
-        value = " " + value
+        begin = end = key_node.end_mark.index
+        colon = re.compile(r"\s*:").match(text, begin)
+        begin = end = colon.end() if colon else begin
+        value = " " + value if colon else ": " + value  # {key} is {key: }
     return text[:begin] + value + text[end:]
 
 

@@ -16,7 +16,7 @@ PURE = {
     *("frames", "features", "face", "faults", "timeline", "motion", "idle", "rest", "budget"),
     *("sampleclock",),
     *("config", "options", "head", "schema", "yamlnodes"),
-    *("audio.bridge", "audio.stamps"),
+    *("audio.bridge", "audio.slack", "audio.stamps"),
     *("audio", "audio.ring", "audio.delay", "audio.resample", "audio.pcm", "audio.riff"),
     *("model", "model.card", "model.cardnodes", "model.quantize"),
     *("servos", "servos.rig", "servos.gate", "servos.dynamics"),
@@ -25,6 +25,7 @@ PURE = {
     *("calibration", "pulses", "yamledit"),
     *("drawing", "mouth", "portrait", "visemes", "alive"),
     *("health", "ratelimit", "protocol"),
+    *("jog", "loudness"),
 }
 DEVICES = {
     "audio.probe",
@@ -37,7 +38,7 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
-RUNTIME |= {"control", "peer", "client", "speech"}
+RUNTIME |= {"control", "peer", "client", "webclient", "webplace", "speech"}
 APP = {
     "app",
     "attendant",
@@ -59,7 +60,12 @@ APP = {
     "__main__",
     "",
 }
+APP |= {"about", "gauges", "insides"}
 APP |= {"actions", "live", "cli_face", "facefilm", "sheet"}
+# A process of its own, which asks the head by its socket alone and stays small.
+WEB_MAY = BASE | {"protocol", "client", "notify", "ratelimit", "store", "runs"}
+WEB_MAY |= {"options", "schema", "yamlnodes", "yamledit"}
+WEB_LIBRARIES = {"tornado", "yaml"}
 PURE_LIBRARIES = {"numpy", "yaml", "samplerate"}
 DRIVERS = {
     "audio.cards": {"pyaudio"},
@@ -87,6 +93,7 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): ast.parse(path.read_text()) for path in FILES}
+WEB = {name for name in MODULES if name.split(".")[0] == "web"}
 
 
 def imports(tree: ast.Module) -> set[str]:
@@ -125,7 +132,7 @@ def calls(tree: ast.Module, name: str) -> list[int]:
 
 
 def test_every_module_has_a_layer() -> None:
-    assert set(MODULES) == BASE | PURE | DEVICES | RUNTIME | APP
+    assert set(MODULES) == BASE | PURE | DEVICES | RUNTIME | APP | WEB
 
 
 @pytest.mark.parametrize("name", sorted(BASE))
@@ -168,6 +175,17 @@ def test_runtime_knows_protocols_not_devices(name: str) -> None:
     assert own(MODULES[name]) <= PURE | BASE | RUNTIME
 
 
+@pytest.mark.parametrize("name", sorted(WEB))
+def test_the_web_page_knows_the_head_by_its_socket_alone(name: str) -> None:
+    assert own(MODULES[name]) <= WEB | WEB_MAY
+    assert foreign(MODULES[name]) <= WEB_LIBRARIES
+
+
+@pytest.mark.parametrize("name", sorted(BASE | PURE | DEVICES | RUNTIME | APP))
+def test_the_head_knows_nothing_of_its_web_page(name: str) -> None:
+    assert not own(MODULES[name]) & WEB
+
+
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_robot_code_stays_lean(name: str) -> None:
     assert not foreign(MODULES[name]) & NEVER
@@ -203,7 +221,7 @@ def test_sizes(path: Path) -> None:
 def test_tools_import_only_what_is_pure_of_the_robot() -> None:
     """Learning and evaluation share the features, the card and the face with the robot."""
     driving = {"bench", "picture", "i2c_traffic", "soundserver", "check_wheels"}
-    driving |= {"soak", "motion_runs", "motion_pictures"}
+    driving |= {"soak", "motion_runs", "motion_pictures", "viewers", "webstage", "webpictures"}
     for path in sorted((ROOT / "tools").rglob("*.py")):
         if path.stem not in driving and path.parent.name not in ("drill", "RPi"):
             used = own(ast.parse(path.read_text()))

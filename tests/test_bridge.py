@@ -77,6 +77,20 @@ def test_bursts_are_survived_by_taking_more_slack() -> None:
     assert cards.bridge.delay_s < 0.15
 
 
+def test_the_delay_comes_back_after_the_computer_was_busy() -> None:
+    mic = Card(48_000, 50, 480, 0.004, stalls=[(20.0, 20.04)])
+    cards = TwoCards(mic, Card(48_000, 0, 480, 0.004))
+    delays_ms = []
+    for until_s in (19, 60, 300):
+        cards.run(until_s)
+        delays_ms.append(1e3 * cards.bridge.delay_s)
+    before, after, late = delays_ms
+    assert after - before > 4.0
+    assert abs(late - before) < 1.0
+    assert max(cards.ear.click[23:]) <= CLICK_LSB, "given back without a click"
+    assert cards.bridge.jumps == 0
+
+
 @pytest.mark.parametrize("away", ["mic", "speaker"])
 def test_a_card_goes_and_comes_back(away: str) -> None:
     mic, speaker = Card(48_000, 200), Card(48_000, 0)

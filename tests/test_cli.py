@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
@@ -44,6 +45,21 @@ def test_check_prints_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(out)
     assert code == 0
     assert report["trail_ms"] == pytest.approx(sum(report["budget_ms"].values()))
+
+
+def test_check_of_a_text_that_is_in_no_file(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check(text: str) -> tuple[int, list[dict[str, object]]]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        code = main(["check", "robot.yaml", "--text", "--json"])
+        return code, json.loads(capsys.readouterr().out)["problems"]
+
+    code, problems = check("head: jaw\nservos:\n  jaw: {min_us: 99}\n")
+    assert (code, [(p["line"], p["key"]) for p in problems]) == (2, [(3, "servos.jaw.min_us")])
+    assert check("head: jaw\n") == (0, [])
+    code, problems = check("board: {pwm_hz: 40}\n")  # allowed, but hardly meant
+    assert (code, [p["severity"] for p in problems]) == (0, ["warning"])
 
 
 def test_config_prints_what_loads_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

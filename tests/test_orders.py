@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import wave
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from lipsync_edge import config
+from lipsync_edge.about import motion
 from lipsync_edge.actions import Actions
 from lipsync_edge.audio import Samples
 from lipsync_edge.audio.courier import BlockCourier
@@ -24,6 +26,7 @@ from lipsync_edge.clock import Bell, VirtualClock
 from lipsync_edge.desk import Desk
 from lipsync_edge.errors import AudioError
 from lipsync_edge.health import Vitals
+from lipsync_edge.insides import Inside
 from lipsync_edge.orders import POSES, Orders
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.speech import MOST_FILES, Speech
@@ -40,7 +43,8 @@ class Head:
 
     def __init__(self, folder: Path, head: str = "mouth10") -> None:
         said = [("model.runtime", "dummy"), ("board.driver", "dummy")]
-        settings = config.load(None, [*said, ("motion.wake_spacing_ms", "0")], head=head)
+        said.append(("motion.wake_spacing_ms", "0"))
+        settings = config.load(None, said, head=head)
         self.clock = VirtualClock()
         model = make_model(settings, self.clock)
         self.rig = Rig(settings.head, model.axes)
@@ -55,7 +59,20 @@ class Head:
         self.supervisor = Supervisor(self.clock)
         self.actions = Actions(self.courier, self.care, self.chain.mover, self.supervisor)
         path = str(folder / "control.sock")
-        self.desk = Desk(path, self.actions, self.courier, RATE_HZ, dict, self.clock)
+        self.applied: list[config.Config] = []
+
+        def reread(text: str | None) -> config.Config:
+            return config.load(None, said, head=head, text="" if text is None else text)
+
+        inside = Inside(
+            settings, "a model", model.axes, reread, self.applied.append, None, lambda _: False,
+            self.supervisor,
+        )  # fmt: skip
+        self.desk = Desk(
+            path, self.actions, self.courier, RATE_HZ, inside,
+            lambda: motion(self.chain.mover.snapshot, self.chain.analyzer.loudness, RATE_HZ),
+            self.clock,
+        )  # fmt: skip
         assert self.desk._server
         self.server = self.desk._server
         self.server.open()
@@ -287,3 +304,177 @@ def test_a_float_file_with_nan_is_spoken_with_silence_there(head: Head, tmp_path
     assert head.ask("say-file", path)["ok"]
     spoken = head.carry(20)
     assert (spoken == 16384).sum() == 800
+
+
+# One servo by hand --------------------------------------------------------------------------------
+
+JAW = {"servo": "jaw", "to_us": 2200.0}
+
+
+def test_a_jog_goes_slowly_while_somebody_holds_on_and_no_further(head: Head) -> None:
+    head.go_on(2.0)
+    jaw = head.servo("jaw")
+    assert head.ask("jog", **JAW, hold_s=1.0)["us"] == 1400, "where it was: closed"
+    sent_us = head.go_on(0.8)
+    others = np.delete(sent_us, jaw, axis=1)
+    assert np.isnan(others).all(), "all others are off"
+    assert np.diff(sent_us[:, jaw]) == pytest.approx(100 * TICK_S), "100 us/s"
+    assert sent_us[-1, jaw] > 1470
+    stopped_us = head.go_on(2.0)[:, jaw]
+    assert stopped_us[-1] == pytest.approx(1400 + 100 * 1.0, abs=3), "one second of lease"
+    assert len(set(stopped_us[-50:])) == 1, "it holds"
+    assert np.isnan(head.go_on(1.5)[-1, jaw]), "three seconds after the lease it is off"
+    told = head.ask("status")["status"]["setup"]
+    assert (told["servo"], told["released"]) == ("jaw", True)
+    assert told["us"] == stopped_us[-1]
+
+
+def test_leases_that_are_renewed_lead_beyond_the_configs_limits_not_beyond_the_hard_ones(
+    head: Head,
+) -> None:
+    head.go_on(2.0)
+    jaw, seen = head.servo("jaw"), []
+    for _ in range(40):
+        assert head.ask("jog", servo="jaw", to_us=3000, us_per_s=4000, hold_s=0.1)["ok"]
+        seen.append(head.go_on(TICK_S)[-1, jaw])
+    assert max(seen) == 3000, "what any config may set at the most"
+    assert head.ask("jog", servo="jaw", to_us=3001)["error"]["code"] == "value"
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"servo": "jow"}, "unknown"),
+        ({"servo": 3}, "unknown"),
+        ({"to_us": 100}, "value"),
+        ({"to_us": "far"}, "value"),
+        ({"us_per_s": 1e6}, "value"),
+        ({"hold_s": 60}, "value"),
+    ],
+)
+def test_a_jog_that_cannot_be_is_refused(head: Head, more: dict[str, Any], code: str) -> None:
+    answer = head.ask("jog", **{**JAW, **more})
+    assert answer["error"]["code"] == code
+    assert head.ask("status")["status"]["setup"] is None
+
+
+def test_the_set_up_ends_after_a_minute_without_a_word_and_all_wake(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("jog", **JAW)
+    head.go_on(58.0)
+    assert head.ask("status")["status"]["setup"] is not None
+    sent_us = head.go_on(6.0)
+    assert head.ask("status")["status"]["setup"] is None
+    assert not np.isnan(sent_us[-1]).any()
+    first = np.argmax(~np.isnan(sent_us[:, head.servo("jaw")]))
+    jaw_us = sent_us[first:, head.servo("jaw")]
+    assert jaw_us[0] == pytest.approx(1440, abs=3), "from where it was left: 0.4 s of 100 us/s"
+    assert jaw_us[-1] == 1400
+
+
+def test_who_follows_ends_it_and_who_releases_does_not(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("jog", **JAW, hold_s=1.0)
+    head.ask("release")
+    assert np.isnan(head.go_on(0.1)[-1]).all()
+    assert head.ask("pose", name="open")["error"]["code"] == "busy"
+    head.ask("follow")
+    assert not np.isnan(head.go_on(1.0)[-1]).any()
+
+
+def test_a_buzz_is_small_and_ends_off(head: Head) -> None:
+    head.go_on(2.0)
+    corner = head.servo("corner_up_left")
+    head.ask("buzz", servo="corner_up_left")
+    sent_us = head.go_on(2.0)
+    moved_us = sent_us[~np.isnan(sent_us[:, corner]), corner]
+    assert set(moved_us) >= {1460.0, 1540.0}
+    assert moved_us.min() >= 1460
+    assert moved_us.max() <= 1540
+    assert np.isnan(sent_us[-1]).all()
+
+
+def test_detach_is_at_once_wherever_the_horns_are(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("pose", name="open")
+    assert (open_us := head.go_on(1.0)[-1, 0]) > 1690
+    head.ask("detach")
+    assert np.isnan(head.chain.mover.tick(-math.inf, head.clock.now())).all()
+    assert head.ask("status")["status"]["resting"]
+    assert head.ask("jog", **JAW)["error"]["code"] == "off"
+    head.client.sendall(b'{"v":1,"cmd":"wake"}\n')
+    sent_us = head.go_on(2.0)[:, 0]
+    began_us = sent_us[~np.isnan(sent_us)]
+    assert began_us[0] == pytest.approx(open_us, abs=5), "it is believed to be where it was"
+    assert began_us[-1] == 1400
+
+
+def test_detach_ends_a_set_up(head: Head) -> None:
+    head.go_on(2.0)
+    head.ask("jog", **JAW, hold_s=1.0)
+    head.ask("detach")
+    assert np.isnan(head.go_on(5.0)[5:]).all()
+    assert head.ask("status")["status"]["setup"] is None
+
+
+# What a page asks ---------------------------------------------------------------------------------
+
+
+def test_describe_tells_who_the_servos_are_and_where_their_values_belong(head: Head) -> None:
+    told = head.ask("describe")["describe"]
+    jaw = next(servo for servo in told["servos"] if servo["name"] == "jaw")
+    assert (jaw["min_us"], jaw["neutral_us"], jaw["max_us"]) == (1400, 1400, 1800)
+    assert (jaw["role"], jaw["hard_us"]) == ("jaw", [300, 3000])
+    assert jaw["keys"]["max_us"] == ["servos", "jaw", "max_us"]
+    assert told["axes"]["jawOpen"] == [0, 1]
+    assert set(told["poses"]) == set(POSES)
+
+
+def test_motion_is_of_the_newest_tick(head: Head) -> None:
+    head.go_on(2.0)
+    head.client.sendall(b'{"v":1,"cmd":"watch","detail":"motion","hz":50}\n')
+    head.go_on(4 * TICK_S)
+    first, *_, last = head.client.recv(1 << 16).splitlines()
+    assert json.loads(first) == {"v": 1, "ok": True}
+    told = json.loads(last)["motion"]
+    assert told["at_s"] == pytest.approx(head.clock.now(), abs=2.1 * TICK_S)
+    assert told["widths_us"]["jaw"] == 1400
+    assert told["heard_s"] is None, "nothing was heard yet"
+
+
+@pytest.mark.parametrize("more", [{"detail": "motion", "hz": 51}, {"detail": "all"}, {"detail": 1}])
+def test_what_cannot_be_watched_is_refused(head: Head, more: dict[str, Any]) -> None:
+    assert head.ask("watch", **more)["error"]["code"] == "value"
+
+
+def test_check_tells_line_key_and_remedy(head: Head) -> None:
+    text = "servos:\n  jaw:\n    max_us: 9000\n"
+    (wrong,) = head.ask("check", text=text)["problems"]
+    assert (wrong["line"], wrong["key"], wrong["severity"]) == (3, "servos.jaw.max_us", "error")
+    assert "3000" in wrong["message"] + wrong["remedy"]
+    (wrong,) = head.ask("check", text="# mine\nservos:\n  nose: {}\n")["problems"]
+    assert (wrong["line"], wrong["key"]) == (3, "servos.nose")
+    assert wrong["message"] == "the head has no servo nose"
+    (wrong,) = head.ask("check", text="servos: {jaw: {max_us: 1300}}\n")["problems"]
+    assert (wrong["line"], wrong["key"]) == (None, "servos.jaw.min_us")  # of another file
+    assert re.fullmatch(r"min_us \d+ must .* \(mouth10\.yaml, line \d+\)", wrong["message"])
+    told = head.ask("check", text="servos: {jaw: {max_us: 1900}}\naudio: {rate_hz: 48000}\n")
+    assert told["problems"] == []
+    assert told["changed"] == ["audio.rate_hz", "head.servos.jaw.max_us"]
+    assert told["needs_restart"] == ["audio.rate_hz"]
+    assert head.ask("check", text=7)["error"]["code"] == "value"
+    assert head.applied == []
+
+
+def test_a_trial_ends_by_itself_and_a_broken_one_does_not_begin(head: Head) -> None:
+    head.go_on(1.0)
+    text = "servos: {jaw: {max_us: 1900}}"
+    assert head.ask("try-config", text=text, hold_s=5)["changed"] == ["head.servos.jaw.max_us"]
+    assert head.ask("status")["status"]["trial"] is True
+    assert head.ask("try-config", text="servos: 3")["error"]["code"] == "config"
+    assert [c.head.servos[0].options.max_us for c in head.applied] == [1900]
+    head.go_on(6.0)
+    assert [c.head.servos[0].options.max_us for c in head.applied] == [1900, 1800]
+    assert head.ask("status")["status"]["trial"] is False
+    assert head.ask("blink", digits="471")["led"] is False
+    assert head.ask("blink", digits="4a")["error"]["code"] == "value"

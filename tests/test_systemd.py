@@ -19,6 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
@@ -27,9 +28,11 @@ from hypothesis import strategies as st
 from lipsync_edge import config
 from lipsync_edge.realtime import PRIORITIES
 from lipsync_edge.servos.chip import Chip
+from lipsync_edge.web.options import load
 
 ROOT = Path(__file__).parents[1]
 UNIT = ROOT / "systemd/lipsync-edge.service"
+WEB_UNIT = ROOT / "systemd/lipsync-edge-web.service"
 UNITS = Path("usr/local/lib/systemd/system")
 FRAGMENT = (ROOT / "firmware/config.txt").read_bytes()
 
@@ -63,8 +66,8 @@ def run(
     )  # fmt: skip
 
 
-def install(root: Path, what: str = "files") -> str:
-    result = run("sh", ROOT / "tools/install.sh", what, DESTDIR=str(root))
+def install(root: Path, what: str = "files", **words: str) -> str:
+    result = run("sh", ROOT / "tools/install.sh", what, DESTDIR=str(root), **words)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
@@ -86,23 +89,22 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def option(name: str) -> str:
-    return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)[-1]
+def option(name: str, unit: Path = UNIT) -> str:
+    return re.findall(rf"^{name}=(.*)$", unit.read_text(), re.MULTILINE)[-1]
 
 
 # ---- the unit
 
 
-def test_systemd_finds_nothing_to_complain_about(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ours", [UNIT, WEB_UNIT], ids=lambda path: path.stem)
+def test_systemd_finds_nothing_to_complain_about(tmp_path: Path, ours: Path) -> None:
     verify = need("systemd-analyze"), "verify", "--recursive-errors=yes", "--man=no"
-    unit = tmp_path / UNIT.name
-    text = UNIT.read_text().replace(
-        "/opt/lipsync-edge/bin/lipsync-edge", shutil.which("true") or ""
-    )
+    unit = tmp_path / ours.name
+    text = re.sub(r"/opt/lipsync-edge/bin/\S+", shutil.which("true") or "", ours.read_text())
     unit.write_text(text)
     result = run(*verify, unit)
     assert (result.returncode, result.stderr) == (0, "")
-    unit.write_text(text.replace("WatchdogSec=5", "WatchdogSeconds=5"))
+    unit.write_text(text.replace("RestartSec=2", "RestartSeconds=2"))
     assert run(*verify, unit).returncode != 0  # it does look
 
 
@@ -116,6 +118,29 @@ def test_the_service_is_shut_in_and_reaches_its_devices() -> None:
         assert any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed), name
     for name in ("mem", "tty", "hidraw", "video4linux", "nvme"):
         assert not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed), name
+
+
+def test_the_page_is_shut_in_and_gives_way_to_the_head() -> None:
+    security = need("systemd-analyze"), "security", "--offline=true", "--threshold=20"
+    result = run(*security, WEB_UNIT)
+    assert result.returncode == 0, result.stdout
+    text = WEB_UNIT.read_text()
+    assert option("CapabilityBoundingSet", WEB_UNIT) == "CAP_NET_BIND_SERVICE"
+    assert re.findall(r"^ReadWritePaths=-?(.*)$", text, re.MULTILINE) == ["/etc/lipsync-edge"]
+    assert "DeviceAllow" not in text
+    assert option("User", WEB_UNIT) != option("User")
+    assert option("SupplementaryGroups", WEB_UNIT) == option("Group")  # the socket's
+    assert int(option("Nice", WEB_UNIT)) > 0
+    assert int(option("OOMScoreAdjust", WEB_UNIT)) > int(option("OOMScoreAdjust"))
+    # A head that its owner switched off is not switched on by its page.
+    assert not re.search(r"^(Wants|Requires|BindsTo)=", text, re.MULTILINE)
+
+
+def test_the_page_is_found_by_the_name_of_the_computer(root: Path) -> None:
+    group = ElementTree.parse(root / "etc/avahi/services/lipsync-edge.service").getroot()
+    ports = {s.findtext("type"): s.findtext("port") for s in group.iter("service")}
+    assert set(ports) == {"_lipsync-edge._tcp", "_http._tcp"}
+    assert set(ports.values()) == {str(load(root / "etc/lipsync-edge/web.yaml", {}).port)}
 
 
 @pytest.mark.slow
@@ -220,11 +245,16 @@ def test_installing_twice_is_installing_once(root: Path) -> None:
     assert tree(root) == once
 
 
+def make_accounts(root: Path) -> None:
+    """What every system has."""
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+
+
 def test_all_of_systemds_files_are_where_systemd_looks(root: Path) -> None:
     link = root / "etc/systemd/system/multi-user.target.wants/lipsync-edge.service"
     assert (root / os.readlink(link).lstrip("/")).read_bytes() == UNIT.read_bytes()
-    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    (root / "etc/group").write_text("root:x:0:\n")
+    make_accounts(root)
     result = run(need("systemd-sysusers"), f"--root={root}", "lipsync-edge.conf")
     assert result.returncode == 0, result.stderr
     groups = dict(re.findall(r"^(\w+):.*:(\w*)$", (root / "etc/group").read_text(), re.MULTILINE))
@@ -232,6 +262,23 @@ def test_all_of_systemds_files_are_where_systemd_looks(root: Path) -> None:
         "audio": "lipsync", "i2c": "lipsync", "gpio": "lipsync",
     }  # fmt: skip
     assert re.search(r"^lipsync:.*:/usr/sbin/nologin$", (root / "etc/passwd").read_text(), re.M)
+
+
+def test_the_page_may_replace_the_config_and_nothing_beside_it(root: Path) -> None:
+    setpriv, _ = need("setpriv"), need("systemd-tmpfiles")
+    if os.getuid():
+        pytest.skip("only root makes users")
+    make_accounts(root)
+    install(root)
+    profile = root / "etc/lipsync-edge/head.yaml"
+    profile.write_text("the owner's own\n")
+    user = re.search(r"^lipsync-web:x:(\d+):(\d+):", (root / "etc/passwd").read_text(), re.M)
+    become = f"{setpriv} --reuid={user[1]} --regid={user[2]} --clear-groups"
+    for name, may in (("config.yaml", True), ("head.yaml", False)):
+        save = f"cd {profile.parent} && exec {become} sh -c 'cp {name} new && mv -f new {name}'"
+        result = run("sh", "-c", save)
+        assert (result.returncode == 0) is may, result.stderr
+    assert (profile.read_text(), profile.stat().st_uid) == ("the owner's own\n", 0)
 
 
 def test_a_config_that_was_changed_stays(root: Path) -> None:
@@ -276,6 +323,17 @@ def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:
     assert not link.is_symlink()
 
 
+def test_a_head_without_a_page(root: Path) -> None:
+    with_page = set(tree(root))
+    install(root, WEB="no")
+    gone = with_page - set(tree(root))
+    assert all("web" in name or "avahi" in name for name in gone)
+    assert UNITS / WEB_UNIT.name in {Path(name) for name in gone}
+    assert [name for name in tree(root) if "web" in name] == ["etc/lipsync-edge/web.yaml"]
+    install(root)
+    assert set(tree(root)) == with_page
+
+
 def test_uninstall_leaves_config_and_state_and_purge_nothing(tmp_path: Path) -> None:
     boot = tmp_path / "boot/firmware/config.txt"
     boot.parent.mkdir(parents=True)
@@ -287,7 +345,11 @@ def test_uninstall_leaves_config_and_state_and_purge_nothing(tmp_path: Path) -> 
     state.write_text("{}")
     install(tmp_path, "uninstall")
     backup = "boot/firmware/config.txt.before-lipsync-edge"
-    left = {"etc/lipsync-edge/config.yaml", "var/lib/lipsync-edge/pose.json"}
+    left = {
+        "etc/lipsync-edge/config.yaml",
+        "etc/lipsync-edge/web.yaml",
+        "var/lib/lipsync-edge/pose.json",
+    }
     assert set(tree(tmp_path)) == {*left, "boot/firmware/config.txt", backup}
     assert boot.read_text() == "dtparam=audio=on\n"
     install(tmp_path, "purge")
@@ -316,7 +378,7 @@ def test_the_whole_program_in_a_root_file_system(tmp_path: Path) -> None:
     said = run(python, "-IB", "-m", "lipsync_edge", "render", sample, "--json", "-o", os.devnull)
     assert json.loads(said.stdout)["complete"], said.stderr
     install(root, "uninstall")
-    assert set(tree(root)) == {"etc/lipsync-edge/config.yaml"}
+    assert set(tree(root)) == {"etc/lipsync-edge/config.yaml", "etc/lipsync-edge/web.yaml"}
 
 
 @pytest.mark.parametrize(("version", "has_it"), [(252, False), (254, True), (257, True)])

@@ -37,6 +37,7 @@ class Card:
     block: int = 480
     jitter_s: float = 0.0
     away: list[tuple[float, float]] = field(default_factory=list)  # (from, to) without a call
+    stalls: list[tuple[float, float]] = field(default_factory=list)  # calls of (from, to) come late
     n_blocks: int = 0
     last_s: float = 0.0
 
@@ -51,6 +52,7 @@ class Card:
             self.n_blocks += 1
             due_s = self.n_blocks * self.block / self.real_hz
             self.last_s = max(self.last_s, due_s + random.uniform(0, self.jitter_s))
+            self.last_s = max([self.last_s, *(e for b, e in self.stalls if b <= self.last_s < e)])
             if not any(begin <= self.last_s < end for begin, end in self.away):
                 return self.last_s
 

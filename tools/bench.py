@@ -9,12 +9,15 @@ busy, so compare figures of one run only.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -156,6 +159,21 @@ def measure_start(head: str, rounds: int = 3) -> dict[str, float]:
     }
 
 
+def measure_page(viewers: int = 5, seconds: float = 3.0) -> dict[str, float]:
+    """Memory of a real `lipsync-edge-web` while so many look, and messages a second to each."""
+    from lipsync_tools.viewers import CONFIG, a_round
+    from lipsync_tools.webstage import Head, Page
+
+    with tempfile.TemporaryDirectory() as name:
+        config, control = Path(name) / "head.yaml", Path(name) / "head.sock"
+        config.write_text(CONFIG.format(socket=control))
+        with Head(config, control), Page(Path(name), control, "--state-dir", name) as page:
+            url = page.address.replace("http", "ws") + "/api/v1/live"
+            counts = asyncio.run(a_round(url, viewers, seconds))
+            return {"page_rss_mb": page.rss_mb, "page_viewers": viewers,
+                    "page_messages_hz": min(counts) / seconds}  # fmt: skip
+
+
 def main() -> int:
     """Print the table or JSON."""
     parser = argparse.ArgumentParser(prog="bench", description=(__doc__ or "").split("\n")[0])
@@ -166,6 +184,7 @@ def main() -> int:
     parts = measure_parts(arguments.head, arguments.rounds)
     planner = measure_planner(arguments.rounds)
     start = measure_start(arguments.head)
+    page = measure_page()
     per_hop = ("resampler", "features", "inference", "decode")
     per_tick = ("motion", "gate", "board")
     hop_us = sum(parts[name]["p50_us"] for name in per_hop)
@@ -174,7 +193,7 @@ def main() -> int:
     load = hop_us / 10_000 + tick_us / 20_000 + callback_us / (256 / STREAM_HZ * 1e6)
     report = {"head": arguments.head, "parts": parts, "hop_us": hop_us, "tick_us": tick_us,
               "planner": planner,
-              "load_of_one_core": load, **start}  # fmt: skip
+              "load_of_one_core": load, **start, **page}  # fmt: skip
     if arguments.json:
         print(json.dumps(report, indent=2))
         return 0
@@ -189,6 +208,8 @@ def main() -> int:
               f"{row['p50_us']:.0f} us")  # fmt: skip
     print(f"import {start['import_s']:.2f} s, start to ready {start['ready_s']:.2f} s, "
           f"peak memory {start['peak_rss_mb']:.0f} MB")  # fmt: skip
+    print(f"page with {page['page_viewers']} viewers: {page['page_rss_mb']:.1f} MB, "
+          f"{page['page_messages_hz']:.0f} messages a second to each")  # fmt: skip
     return 0
 
 

@@ -9,19 +9,22 @@
 # WHEELS=folder: take Python packages from there and from nowhere else.
 # HEAD=jaw OUTPUT=USB: what a config that is made now shall say.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
+# WEB=no: without the web page, and without that of an earlier install.
 set -eu
 
 DESTDIR=${DESTDIR:-}
 DESTDIR=${DESTDIR%/}
 WHEELS=${WHEELS:-}
 PYTHON=${PYTHON:-python3}
+WEB=${WEB:-yes}
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 PREFIX=/opt/lipsync-edge
 ETC=/etc/lipsync-edge
 STATE=/var/lib/lipsync-edge
 UNIT=lipsync-edge.service
+WEB_UNIT=lipsync-edge-web.service
 UNITS=/usr/local/lib/systemd/system
-ENABLED=/etc/systemd/system/multi-user.target.wants/$UNIT
+WANTS=/etc/systemd/system/multi-user.target.wants
 
 # What is ours alone lies under /usr/local/lib, so that a file of the same name in /etc overrules it.
 files() {
@@ -39,6 +42,15 @@ systemd/config.yaml /opt/lipsync-edge/share/config.yaml
 firmware/config.txt /opt/lipsync-edge/share/firmware/config.txt
 docs/service.md /opt/lipsync-edge/share/doc/lipsync-edge/service.md
 docs/wiring.md /opt/lipsync-edge/share/doc/lipsync-edge/wiring.md
+LIST
+}
+web_files() {
+    cat <<'LIST'
+systemd/lipsync-edge-web.service /usr/local/lib/systemd/system/lipsync-edge-web.service
+systemd/sysusers.d/lipsync-edge-web.conf /usr/local/lib/sysusers.d/lipsync-edge-web.conf
+systemd/tmpfiles.d/lipsync-edge-web.conf /usr/local/lib/tmpfiles.d/lipsync-edge-web.conf
+systemd/avahi/lipsync-edge.service /etc/avahi/services/lipsync-edge.service
+docs/web.md /opt/lipsync-edge/share/doc/lipsync-edge/web.md
 LIST
 }
 BACKOFF=$UNITS/$UNIT.d/backoff.conf
@@ -70,6 +82,8 @@ install_program() {
     [ -n "$DESTDIR" ] || sh "$SOURCE/tools/system-packages.sh" \
         "$([ -n "$WHEELS" ] && echo wheels || echo robot)" "$PYTHON"
     [ -n "$DESTDIR" ] || sh "$SOURCE/tools/system-packages.sh" service
+    [ -n "$DESTDIR" ] || ! web || sh "$SOURCE/tools/system-packages.sh" mdns ||
+        say "note: without avahi the page has no name: open it by the computer's address"
     venv=$DESTDIR$PREFIX
     same_python "$venv" || "$PYTHON" -m venv --clear "$venv"
     work=$(mktemp -d)
@@ -79,14 +93,18 @@ install_program() {
     pip wheel --no-deps --wheel-dir "$work" "$work/source"
     # By its name: of a path pip would note where it lay, and that place goes away.
     pip install --force-reinstall --no-deps --no-index --find-links "$work" lipsync-edge
-    pip install lipsync-edge # what it needs, for it is there itself
+    pip install "lipsync-edge$(extras)" # what it needs, for it is there itself
     install_pins
     rewrite_paths "$venv"
     rm -rf "$work"
     trap - EXIT
     mkdir -p "$DESTDIR/usr/local/bin"
     ln -sfn "$PREFIX/bin/lipsync-edge" "$DESTDIR/usr/local/bin/lipsync-edge"
+    ! web || ln -sfn "$PREFIX/bin/lipsync-edge-web" "$DESTDIR/usr/local/bin/lipsync-edge-web"
 }
+
+web() { [ "$WEB" != no ]; }
+extras() { if web; then echo "[web]"; fi; }
 
 pip() {
     command=$1
@@ -131,26 +149,40 @@ rewrite_paths() {
 }
 
 install_files() {
-    [ -e "$DESTDIR$UNITS/$UNIT" ] && again=yes || again=
-    files | while read -r from to; do
+    news=$(new_units)
+    web || remove_web
+    wanted_files | while read -r from to; do
         install -D -m 644 "$SOURCE/$from" "$DESTDIR$to"
     done
     install -D -m 755 "$SOURCE/firmware/merge" "$DESTDIR$MERGE"
     install_backoff
     install_config
-    make_user
-    # Who disabled the service wants it so after an update too.
-    [ -n "$again" ] || enable
+    make_users
+    # Who disabled a service wants it so after an update too.
+    for unit in $news; do enable "$unit"; done
     if live; then
         systemctl daemon-reload
         udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev \
             --subsystem-match=gpio --subsystem-match=sound
         modprobe -a i2c-dev snd-aloop || say "note: this kernel lacks i2c-dev or snd-aloop"
         # An update; a first install waits for the next start.
-        systemctl try-restart "$UNIT" || say "it does not start again: journalctl -u lipsync-edge"
+        for unit in $(units); do # the head first: the page asks it
+            systemctl try-restart "$unit" || say "it does not start again: journalctl -u $unit"
+        done
     fi
     merge_firmware
     say "done. Restart the computer (the first time), then: systemctl status lipsync-edge"
+}
+
+units() { if web; then echo "$UNIT $WEB_UNIT"; else echo "$UNIT"; fi; }
+
+new_units() {
+    for unit in $(units); do [ -e "$DESTDIR$UNITS/$unit" ] || echo "$unit"; done
+}
+
+wanted_files() {
+    files
+    ! web || web_files
 }
 
 # systemd before 254 does not know the words and would warn of them.
@@ -181,6 +213,9 @@ install_config() {
         say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
     fi
     [ -z "${fresh:-}" ] || fill_in
+    if web && [ ! -e "$DESTDIR$ETC/web.yaml" ]; then
+        install -D -m 644 "$SOURCE/systemd/web.yaml" "$DESTDIR$ETC/web.yaml"
+    fi
 }
 
 fill_in() {
@@ -188,11 +223,13 @@ fill_in() {
     [ -z "${OUTPUT:-}" ] || sed -i "s|^  output: .*|  output: \"$OUTPUT\"|" "$config"
 }
 
-make_user() {
+make_users() {
     if [ -n "$DESTDIR" ] && [ ! -e "$DESTDIR/etc/passwd" ]; then
-        return # a package: the system makes them at its next start
+        return # a package: the system makes them, and gives them their files, at its next start
     elif command -v systemd-sysusers >/dev/null 2>&1; then
         systemd-sysusers --root="${DESTDIR:-/}" lipsync-edge.conf
+        ! web || systemd-sysusers --root="${DESTDIR:-/}" lipsync-edge-web.conf
+        ! web || systemd-tmpfiles --root="${DESTDIR:-/}" --create lipsync-edge-web.conf
     else
         die "systemd-sysusers is missing: sudo apt-get install systemd"
     fi
@@ -202,8 +239,8 @@ make_user() {
 }
 
 enable() {
-    mkdir -p "$DESTDIR$(dirname "$ENABLED")"
-    ln -sfn "$UNITS/$UNIT" "$DESTDIR$ENABLED"
+    mkdir -p "$DESTDIR$WANTS"
+    ln -sfn "$UNITS/$1" "$DESTDIR$WANTS/$1"
 }
 
 merge_firmware() {
@@ -217,6 +254,7 @@ merge_firmware() {
 }
 
 uninstall() {
+    remove_web
     if live; then
         systemctl disable --now "$UNIT" 2>/dev/null || true # ends with outputs off
     fi
@@ -226,10 +264,26 @@ uninstall() {
     [ ! -x "$DESTDIR$MERGE" ] || [ "${FIRMWARE:-yes}" = no ] || undo_firmware
     files | while read -r _ to; do rm -f "$DESTDIR$to"; done
     rm -rf "$DESTDIR$PREFIX" "$DESTDIR$UNITS/$UNIT.d"
-    rm -f "$DESTDIR$ENABLED" "$DESTDIR/usr/local/bin/lipsync-edge"
+    rm -f "$DESTDIR$WANTS/$UNIT" "$DESTDIR/usr/local/bin/lipsync-edge"
     if live; then
         systemctl daemon-reload
         udevadm control --reload
+    fi
+}
+
+# The config goes back to root: nobody is left who saves it.
+remove_web() {
+    [ -e "$DESTDIR$UNITS/$WEB_UNIT" ] || return 0
+    if live; then
+        systemctl disable --now "$WEB_UNIT" 2>/dev/null || true
+    fi
+    web_files | while read -r _ to; do rm -f "$DESTDIR$to"; done
+    rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d"
+    rm -f "$DESTDIR$WANTS/$WEB_UNIT" "$DESTDIR/usr/local/bin/lipsync-edge-web"
+    if [ "$(id -u)" = 0 ] && [ -d "$DESTDIR$ETC" ]; then
+        chown root:root "$DESTDIR$ETC"
+        chmod 755 "$DESTDIR$ETC"
+        chown -h root:root "$DESTDIR$ETC/config.yaml"
     fi
 }
 
@@ -244,10 +298,12 @@ undo_firmware() {
 
 purge() {
     uninstall
-    rm -rf "$DESTDIR$ETC" "$DESTDIR$STATE"
-    if [ -z "$DESTDIR" ] && id lipsync >/dev/null 2>&1; then
-        userdel lipsync || say "note: the user lipsync is left"
-    fi
+    rm -rf "$DESTDIR$ETC" "$DESTDIR$STATE" "$DESTDIR$STATE-web"
+    for user in lipsync-web lipsync; do
+        if [ -z "$DESTDIR" ] && id "$user" >/dev/null 2>&1; then
+            userdel "$user" || say "note: the user $user is left"
+        fi
+    done
     say "removed, with config and state"
 }
 
@@ -258,7 +314,7 @@ collect_wheels() {
     copy_source "$work/source"
     "$PYTHON" -m venv "$work/venv"
     "$work/venv/bin/python" -m pip wheel --quiet --disable-pip-version-check \
-        --wheel-dir "$WHEELS" "$work/source" 'setuptools>=70.1' ${PINS:+"$PINS"}
+        --wheel-dir "$WHEELS" "$work/source$(extras)" 'setuptools>=70.1' ${PINS:+"$PINS"}
     rm -f "$WHEELS"/lipsync_edge-*.whl # `install` builds it from the source that it finds
     say "collected in $WHEELS; on a computer of the same kind: make install WHEELS=$WHEELS"
 }

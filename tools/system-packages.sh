@@ -3,6 +3,8 @@
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
 #   system-packages.sh wheels PYTHON  the same where Python packages come compiled
 #   system-packages.sh service        what the robot needs beside its Python environment
+#   system-packages.sh mdns           what gives the robot's page a name in the local network
+#   system-packages.sh web            what the tests of the page need: a browser, names, services
 #   system-packages.sh learn          what learning needs: synthesisers
 #   system-packages.sh pulse          what the tests with a sound server need
 #   system-packages.sh qemu           what emulates a Pi's processor
@@ -42,6 +44,18 @@ service)
     command -v aplay >/dev/null 2>&1 || add alsa-utils
     command -v udevadm >/dev/null 2>&1 || add udev
     command -v modprobe >/dev/null 2>&1 || add kmod
+    ;;
+mdns)
+    [ -x /usr/sbin/avahi-daemon ] || add avahi-daemon
+    ;;
+web)
+    command -v chromium >/dev/null 2>&1 || add chromium
+    command -v npm >/dev/null 2>&1 || add npm
+    command -v espeak-ng >/dev/null 2>&1 || add espeak-ng
+    command -v openssl >/dev/null 2>&1 || add openssl
+    [ -x /usr/sbin/avahi-daemon ] || add avahi-daemon
+    command -v avahi-browse >/dev/null 2>&1 || add avahi-utils
+    command -v dbus-daemon >/dev/null 2>&1 || add dbus-daemon
     ;;
 pulse)
     command -v pulseaudio >/dev/null 2>&1 || add pulseaudio
@@ -85,7 +99,7 @@ prompts)
     done
     ;;
 *)
-    echo "usage: $0 robot PYTHON | wheels PYTHON | service | pulse | qemu | machine | extract | film | learn | prompts" >&2
+    echo "usage: $0 robot PYTHON | wheels PYTHON | service | mdns | web | pulse | qemu | machine | extract | film | learn | prompts" >&2
     exit 2
     ;;
 esac

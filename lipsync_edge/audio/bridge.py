@@ -16,6 +16,7 @@ import samplerate
 
 from lipsync_edge.audio.resample import HALF_FILTER, to_float, to_int16
 from lipsync_edge.audio.ring import Ring
+from lipsync_edge.audio.slack import Slack
 from lipsync_edge.audio.stamps import Stamp, StampReader, Stamps
 from lipsync_edge.sampleclock import SampleClock
 
@@ -84,9 +85,7 @@ class Bridge:
     GAIN_PER_S = 0.05  # of a delay that is off, so much is made good every second
     MAX_TRIM = 1e-3
     JUMP_S = 0.02  # off by more than that is nothing that a crystal did
-    SLACK_S, MAX_SLACK_S = 0.01, 0.08  # for callbacks and threads that are late
     OFF_S = 0.5  # so long: after an xrun the clocks jump about
-    EPISODE_S = 0.3  # blocks that starve within it do so for one reason
 
     def __init__(
         self, captured: Ring, recorded: Stamps, in_hz: int, ring: Ring, played: Stamps, out_hz: int
@@ -102,9 +101,8 @@ class Bridge:
         self._filter_s = HALF_FILTER[quality] / min(in_hz, out_hz)
         self._block = np.zeros(4096, np.int16)
         self._consumed = self._to_drop = self._behind = 0
-        self._slack_s = self.SLACK_S
+        self._slack = Slack()
         self._off_since_s = math.inf
-        self._starved_s, self._slack_before_s = math.nan, self._slack_s
         self._trim = 0.0
         self.flowing = False
         self.delay_s = math.nan
@@ -118,7 +116,7 @@ class Bridge:
     @property
     def target_s(self) -> float:
         """The delay that is kept: one block of each card, the filter, and slack."""
-        return self._in.block_s + self._out.block_s + self._filter_s + self._slack_s
+        return self._in.block_s + self._out.block_s + self._filter_s + self._slack.now_s
 
     def step(self, now_s: float) -> None:
         """Move what there is. Call it for every recorded block, soon."""
@@ -128,8 +126,8 @@ class Bridge:
             self._move()
             self._steer(now_s)
             return
-        if self.flowing and now_s - self._starved_s < 2 * self.EPISODE_S:
-            self._slack_s = self._slack_before_s  # it did not come late, it stopped
+        if self.flowing:
+            self._slack.forgive(now_s)
         self._discard()
         self.flowing = self._in.settled(now_s) and self._out.settled(now_s)
         self._ring.ended = not self.flowing
@@ -149,8 +147,9 @@ class Bridge:
         self.delay_s = self._measure(now_s)
         starved_s = (self._out.behind - self._behind) / self._out.rate_hz
         self._behind = self._out.behind
-        if starved_s > 0:
-            self._take_more_slack(now_s, starved_s)
+        if starved_s > 0:  # the silence that stood in for what was late stays
+            self._slack.want(now_s, starved_s)
+        self._slack.step(now_s)
         error_s = self.delay_s - self.target_s
         if not abs(error_s) > self.JUMP_S:
             self._off_since_s = math.inf
@@ -162,14 +161,6 @@ class Bridge:
             self._off_since_s, error_s = math.inf, 0.0
         ratio = (1 + self._out.rate) / (1 + self._in.rate) * (1 - self.GAIN_PER_S * error_s)
         self._trim = max(-self.MAX_TRIM, min(self.MAX_TRIM, ratio - 1))
-
-    def _take_more_slack(self, now_s: float, starved_s: float) -> None:
-        """The silence that stood in for what was late stays, and a little more comes."""
-        if not now_s - self._starved_s < self.EPISODE_S:
-            self._slack_before_s = self._slack_s
-        more_s = max(starved_s, self.SLACK_S / 2)
-        self._slack_s = min(self._slack_s + more_s, self.MAX_SLACK_S)
-        self._starved_s = now_s
 
     def _jump(self, error_s: float) -> None:
         """Drop what is too much, put silence in for what is too little."""
