@@ -52,7 +52,7 @@ fuzz: $(VENV)/.test  ## 100,000 bad inputs for control socket, config and state 
 	FUZZ=1 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
-	.venv-tflite/bin/python -m pytest -m tflite_runtime $(ARGS)
+	.venv-tflite/bin/python -m pytest -m tflite_runtime tests/test_tflite_runtime.py $(ARGS)
 
 test-aarch64: $(VENV)/.test  ## the bundles' goldens on an emulated Pi, equal to the bit
 	sh tools/system-packages.sh qemu

@@ -22,10 +22,6 @@ REQUIRES = [
     "pyyaml>=6.0",  # config, head profiles, model cards
 ]
 
-WEB = [
-    "tornado>=6.5.10"
-]  # older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended
-
 EXTRAS = {
     # RPi.GPIO compiles on a Pi (no wheels). On a Pi 5 install rpi-lgpio instead, never both.
     "gpio": ["RPi.GPIO>=0.7.1"],
@@ -58,9 +54,10 @@ EXTRAS = {
     "draw": ["matplotlib>=3.8"],
     "face": ["pillow>=10.1"],  # `lipsync-edge face`; 10.1: a font of its own in every size
     # The page: tornado has no dependencies, WebSockets, uploads by the piece and limits; 28 MB.
-    "web": WEB,
+    # Older ones have known weaknesses, up to CVE-2026-49855 and what 6.5.9 mended.
+    "web": ["tornado>=6.5.10"],
     "test": [
-        *WEB,
+        "tornado>=6.5.10",
         "pillow>=10.1",
         "pytest>=8",
         "hypothesis>=6.100",

@@ -14,10 +14,11 @@ from typing import Any
 from lipsync_edge import __version__, cli_calibrate, cli_control, config
 from lipsync_edge.audio import Source
 from lipsync_edge.cli_parts import Parser, add_choices, add_command, load, log_to_stderr
-from lipsync_edge.errors import ConfigError, LipsyncError, UsageError
+from lipsync_edge.errors import ConfigError, ControlError, LipsyncError, UsageError
 from lipsync_edge.notify import Notifier
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
 
+DETACH_S = 1.0  # a head that hangs is not waited for longer
 SAMPLE = Path(__file__).parent / "samples" / "hello.wav"
 
 
@@ -261,21 +262,44 @@ def _detach(arguments: argparse.Namespace) -> int:
     from lipsync_edge.servos.pca9685 import detach_all
 
     bus, addresses = None, None  # every board that is found on the computer's own bus
+    socket = ""
     if arguments.config:
         try:
             settings = config.load(arguments.config)
+            socket = settings.service.socket
             addresses = [board.address for board in settings.head.boards]
             bus = shared_bus(settings)
             if trouble := disable_outputs(settings):
                 print(f"warning: {trouble}", file=sys.stderr)
         except LipsyncError as error:  # the last thing that may keep outputs on is a typing error
             print(f"warning: {error}\nSwitching off every board instead.", file=sys.stderr)
-    off = [f"0x{address:02x}" for address in detach_all(bus, addresses)]
+    told = _tell_to_detach(socket)
+    try:
+        off = [f"0x{address:02x}" for address in detach_all(bus, addresses)]
+    except LipsyncError:
+        if not told:
+            raise
+        off = []  # the head has boards of another kind, and did it
     if arguments.json:
-        print(json.dumps({"detached": off}))
-    else:
+        print(json.dumps({"detached": off, "head": told}))
+        return 0
+    if off or not told:
         print(f"outputs off: {', '.join(off) or 'no board found'}")
+    if told:
+        print("The head that runs switched its outputs off, until `lipsync-edge wake`.")
     return 0
+
+
+def _tell_to_detach(socket: str) -> bool:
+    """A head that runs would switch them on again; whether one does, and obeyed."""
+    from lipsync_edge.client import Client
+
+    try:
+        with Client(socket, timeout_s=DETACH_S) as head:
+            head.detach()
+    except ControlError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -174,3 +174,14 @@ def test_what_is_no_sound_is_told(head: Head, tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="No open file"):
         head.client.ask("say-file")
     assert head.client.status()["ready"]
+
+
+def test_detach_from_a_terminal_tells_the_head_that_runs(
+    head: Head, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else it would switch the outputs on again a moment later."""
+    assert main(["detach", str(head.config)]) == 0
+    assert "switched its outputs off, until `lipsync-edge wake`" in capsys.readouterr().out
+    head.wait(lambda status: status["resting"] and set(status["widths_us"].values()) == {None})
+    head.client.rest(False)
+    head.wait(lambda status: not status["resting"])

@@ -21,9 +21,8 @@ CONFIG = """\
 # A jaw and two lips, printed in blue.
 head: jaw-lips
 
-audio: {{driver: dummy}}
-board: {{driver: simulator}}
-service: {{socket: {socket}}}
+audio: {driver: dummy}
+board: {driver: simulator}
 
 servos:
   jaw:
@@ -53,6 +52,12 @@ def live(page: Any) -> None:
 def calm(page: Any) -> None:
     """Whatever a page shows when it has loaded."""
     page.wait_for_timeout(1200)
+
+
+def text(page: Any) -> None:
+    """The config as it is edited."""
+    page.locator("#problems li").wait_for()
+    page.evaluate("window.scrollTo(0, 96)")
 
 
 def walking(page: Any) -> None:
@@ -93,7 +98,7 @@ VIEWS: tuple[tuple[str, str, str, Callable[[Any], None]], ...] = (
     ("limit", "setup/jaw/far", "light", walking),
     ("save", "setup", "light", found),
     ("speak", "speak", "dark", calm),
-    ("config", "config", "light", calm),
+    ("config", "config", "light", text),
 )
 
 
@@ -139,11 +144,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
         config, control, state = folder / "robot.yaml", folder / "head.sock", folder / "state"
-        config.write_text(CONFIG.format(socket=control))
+        config.write_text(CONFIG)
         state.mkdir()
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         with (
-            Head(config, control) as head,
+            Head(config, control, "--set", f"service.socket={control}") as head,
             Page(folder, control, "--state-dir", name + "/state") as page,
         ):
             shoot(browser, head, page, state, out)

@@ -206,7 +206,9 @@ def _beside(path: Path) -> Iterator[tuple[Path, int]]:
             stat = path.stat()
             name.unlink(missing_ok=True)
             handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            os.fchown(handle, stat.st_uid, stat.st_gid)
+            ours = os.fstat(handle)
+            if (ours.st_uid, ours.st_gid) != (stat.st_uid, stat.st_gid):
+                os.fchown(handle, stat.st_uid, stat.st_gid)
             os.fchmod(handle, stat.st_mode & 0o777)
         except OSError as error:
             raise _unwritable(path, error) from error

@@ -90,6 +90,11 @@ class Pairing:
         self._shows, self._shown_s = self._shows + 1, now_s
         return make_pin(self._folder)
 
+    @property
+    def is_open(self) -> bool:
+        """There is a PIN in force."""
+        return _is_valid(self._store.load(NAME) or {})
+
     def check(self, pin: str, address: str, now_s: float) -> None:
         """Raises HttpRefused where this is not the PIN, or too many were wrong."""
         wait_s = self._guesses.wait_s(address, now_s)

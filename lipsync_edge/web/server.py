@@ -35,7 +35,7 @@ from lipsync_edge.web.engine import Engine
 from lipsync_edge.web.hosts import Hosts
 from lipsync_edge.web.live import Live
 from lipsync_edge.web.options import WebOptions
-from lipsync_edge.web.pairing import Pairing
+from lipsync_edge.web.pairing import Pairing, make_pin
 from lipsync_edge.web.parts import Parts
 from lipsync_edge.web.sessions import Sessions
 from lipsync_edge.web.tell import tell_terminal
@@ -191,7 +191,7 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
     notifier = Notifier()
     notifier.ready()
     following = asyncio.create_task(parts.live.run())
-    if not len(parts.sessions):
+    if not len(parts.sessions) and not parts.pairing.is_open:
         _tell_first_pin(parts)
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait({waiting, following}, return_when=asyncio.FIRST_COMPLETED)
@@ -208,7 +208,7 @@ async def serve(options: WebOptions, told: Callable[[str], None] = log.info) -> 
 def _tell_first_pin(parts: Parts) -> None:
     """Nobody logged in yet: a PIN for the terminal, not aloud at each power-on."""
     try:
-        tell_terminal(parts.pairing.show(time.monotonic()))
+        tell_terminal(make_pin(parts.folder))
     except LipsyncError as error:
         log.warning("%s", error)
 

@@ -51,11 +51,13 @@ def test_it_may_save_the_config_and_nothing_else(guest: Guest) -> None:
     assert told.splitlines() == [
         "root lipsync-web 1775", "lipsync-web lipsync-web 644", "root root 644",
     ]  # fmt: skip
+    guest.until(PAGE, "ActiveState", "active")
     before = guest.run("cat", CONFIG).out
     pin = guest.run("lipsync-edge-web", "pin").out
     digits = "".join(re.findall(r"\d", pin))
     script = f"""
-_, headers, told = ask("POST", "/api/v1/login", {{"pin": "{digits}"}})
+status, headers, told = ask("POST", "/api/v1/login", {{"pin": "{digits}"}})
+assert status == 200, told
 mine = {{"Cookie": headers["Set-Cookie"].partition(";")[0], "X-CSRF": told["csrf"]}}
 _, _, config = ask("GET", "/api/v1/config", headers=mine)
 text = config["text"] + "# saved on the page\\n"

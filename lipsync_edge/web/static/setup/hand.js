@@ -84,6 +84,8 @@ export class Hand {
 
   async #jog(wish) {
     try {
+      await this.#open();
+      if (wish.hold_s === LEASE_S && wish !== this.#held) return; // let go while it was opened
       const { us } = await this.#ask("jog", wish);
       this.atUs = us;
     } catch (error) {
