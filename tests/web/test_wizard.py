@@ -357,3 +357,22 @@ def test_every_shipped_head_can_be_set_up(phone: Wizard, name: str) -> None:
         assert (one["turned"]["min_us"], one["turned"]["max_us"]) == ends
         for field, value in one["back"].items():
             assert value == servo[field]
+
+
+TRIMMED = """async (servo) => {
+  const d = await import('/static/setup/draft.js');
+  const all = (draft) => d.changes([servo], {[servo.name]: draft})
+    .map(({path, value}) => [path.at(-1), value]);
+  return [all({}), all({slew: 900}), all({rest: 1510})];
+}"""
+
+
+def test_only_what_was_found_is_changed(phone: Wizard) -> None:
+    servo = described(phone.stage)["upper_lip"] | {
+        "min_us": 1300.5, "max_us": 1699.5, "trim_us": 12.0, "slew_us_per_s": 3000.25,
+    }  # fmt: skip
+    phone.open("about")
+    untouched, speed, rest = phone.page.evaluate(TRIMMED, servo)
+    assert untouched == []
+    assert speed == [["slew_us_per_s", 900]]
+    assert sorted(rest) == [["neutral_us", 1510], ["trim_us", 0]]

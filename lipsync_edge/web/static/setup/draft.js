@@ -64,18 +64,26 @@ export function meaning({ mix }, sign) {
 export function current(servo) {
   const { min_us, neutral_us, max_us, invert, trim_us } = servo;
   const at = (us) => Math.min(Math.max(us + trim_us, min_us), max_us);
-  const [near, far] = invert ? [max_us, min_us] : [min_us, max_us];
-  return { rest: at(neutral_us), near: isOneSided(servo) ? at(neutral_us) : near, far, slew: servo.slew_us_per_s };
+  const slew = servo.slew_us_per_s;
+  if (isOneSided(servo)) {
+    const far = neutral_us - min_us < max_us - neutral_us ? max_us : min_us;
+    return { rest: at(neutral_us), near: at(neutral_us), far, slew };
+  }
+  return { rest: at(neutral_us), near: invert ? max_us : min_us, far: invert ? min_us : max_us, slew };
 }
 
-/** The values of a config for a draft (a few of `current`'s, newly found); widths are whole µs. */
+/** The values of a config for a draft: a few of `current`'s, newly found, in whole µs. */
 export function settings(servo, draft) {
   const all = { ...current(servo), ...draft };
+  if (!isMoved(draft)) {
+    const { min_us, neutral_us, max_us, invert, trim_us } = servo;
+    return { min_us, neutral_us, max_us, invert, slew_us_per_s: all.slew, trim_us };
+  }
   if (isOneSided(servo)) all.near = all.rest;
-  const [rest, near, far] = [all.rest, all.near, all.far].map(Math.round);
+  const { rest, near, far } = all;
   return {
     min_us: Math.min(near, far), neutral_us: rest, max_us: Math.max(near, far), invert: far < near,
-    slew_us_per_s: Math.round(all.slew), trim_us: isMoved(draft) ? 0 : servo.trim_us,
+    slew_us_per_s: all.slew, trim_us: 0, // it is in what was found
   };
 }
 
