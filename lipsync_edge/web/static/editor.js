@@ -50,6 +50,7 @@ export class Editor {
     this.text.setSelectionRange(begin, begin + lines[k].length);
     const pitch = this.numbers.firstElementChild.getBoundingClientRect().height;
     this.text.scrollTo(0, (k + 0.5) * pitch - this.text.clientHeight / 2);
+    this.#follow(); // the event of the scroll comes a frame later
     this.element.scrollIntoView({ block: "nearest" });
   }
 
