@@ -4,7 +4,9 @@
 
 prints JSON, and once a minute on standard error how it goes. The delay is measured from outside:
 what the microphone heard is found in what the speaker played, by cross-correlation. Both are the
-channels of one recording of one sound card, so that it is right to the sample.
+channels of one recording of one sound card, so that it is right to the sample. Gaps are heard
+there, too. The servo board is the drill's: simulated chips behind the real driver, in this process,
+where each pulse is held against the limits of its servo.
 """
 
 from __future__ import annotations
@@ -22,16 +24,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lipsync_edge import config
 from lipsync_edge.clock import MonotonicClock
+from lipsync_tools.drill.board import Board
+from lipsync_tools.drill.record import Outputs, is_off
 from lipsync_tools.drill.sound import write_speech
 from lipsync_tools.soundserver import RATE_HZ, SoundServer, missing
 
 SETTINGS = ("audio.driver=portaudio", "audio.input=mic", "audio.output=speaker",
-            f"audio.rate_hz={RATE_HZ}", "board.driver=dummy", "motion.rate_hz=50")  # fmt: skip
+            f"audio.rate_hz={RATE_HZ}", "board.driver=simulator", "motion.rate_hz=50")  # fmt: skip
 EVERY_S = 10.0
+GAP_S = 0.03  # digital silence for so long; there is none in the speech
 PIECE_S, REACH_S = 1.0, 2.5  # what is looked for, and how much later it may come
 WARM_UP = 0.1  # share of the time after which all has been used once, and clocks are known
 MAX_RSS_GROWTH, MAX_DRIFT_MS = 1.0, 1.0  # per cent, ms
+MAX_SPREAD_MS = 10.0  # of nine in ten delays: a computer may be busy for a while, not for ever
+LEAST_HEARD, MAX_NOT_FOUND = 0.98, 0.01  # of the time; of the delays
 
 
 class Recorder:
@@ -42,7 +50,9 @@ class Recorder:
 
     def __init__(self, server: SoundServer) -> None:
         self._kept = np.zeros((self.KEPT_S * RATE_HZ, 2), np.int16)
+        self._silent = 0  # samples played since the last that was not zero
         self.n_samples = 0
+        self.gaps_s: list[float] = []  # digital silence at the speaker, GAP_S and longer
         self._process = subprocess.Popen(
             ("parec", "--latency-msec=50", "-d", "card.monitor", "--format=s16le", "--channels=2",
              "--channel-map=front-left,front-right", f"--rate={RATE_HZ}", "--raw"),
@@ -68,6 +78,17 @@ class Recorder:
             index = np.arange(self.n_samples, self.n_samples + len(block)) % len(self._kept)
             self._kept[index] = block
             self.n_samples += len(block)
+            self._hear_gaps(block[:, self.PLAYED])
+
+    def _hear_gaps(self, played: NDArray[np.int16]) -> None:
+        sounds = np.flatnonzero(played)
+        if not len(sounds):
+            self._silent += len(played)
+            return
+        for n_samples in (self._silent + int(sounds[0]), *np.diff(sounds)):
+            if n_samples >= GAP_S * RATE_HZ:
+                self.gaps_s.append(float(n_samples) / RATE_HZ)
+        self._silent = len(played) - 1 - int(sounds[-1])
 
 
 def lag_ms(heard: NDArray[np.float64], played: NDArray[np.float64]) -> float:
@@ -93,21 +114,46 @@ def rss_kb_and_threads(pid: int) -> tuple[int, int]:
     return int(told["VmRSS"][0]), int(told["Threads"][0])
 
 
+class Pulses:
+    """Looks at what the board was told and forgets it: hours of it are too much to keep."""
+
+    def __init__(self, board: Board, outputs: Outputs) -> None:
+        self._board, self._outputs = board, outputs
+        self.n_updates = self.n_outside = 0
+        self.off = True
+
+    def look(self) -> None:
+        """Take what came since the last call."""
+        moments = self._board.take()
+        self.n_updates += len(moments)
+        self.n_outside += len(self._outputs.outside(moments))
+        self.off = is_off(moments[-1]) if moments else self.off
+
+
 def judge(
+    wanted_s: float,
     rss_kb: Sequence[float],
     threads: Sequence[int],
     lags_ms: Sequence[float],
+    gaps_s: Sequence[float],
     summary: dict[str, Any],
 ) -> dict[str, Any]:
-    """The figures and the verdict. The series are of equal steps in time; NaN: not measured."""
+    """The figures and the verdict. The series are of equal steps in time; NaN: not measured.
+
+    ``gaps_s``: the gaps in what was played after the warm-up. Growth and drift are those between
+    the first and the last tenth after the warm-up; growth is made up for the whole time.
+    """
     n_warm = int(WARM_UP * len(rss_kb)) + 1
     tenth = max(1, len(rss_kb) // 10)
     lags = np.array(lags_ms[n_warm:])
     lags = lags[np.isfinite(lags)]
     first_kb = float(np.median(rss_kb[n_warm : n_warm + tenth]))
     growth = 100 * (float(np.median(rss_kb[-tenth:])) / first_kb - 1)
+    growth *= len(rss_kb) / max(1, len(rss_kb) - n_warm - tenth)
     few = max(1, len(lags) // 10)
     drift_ms = float(np.median(lags[-few:]) - np.median(lags[:few])) if len(lags) else float("nan")
+    spread_ms = float(np.ptp(np.percentile(lags, (5, 95)))) if len(lags) else float("nan")
+    n_measured = len(lags_ms) - n_warm
     per_hour = 3600 / max(summary["heard_s"], 1.0)
     sound = summary["sound"]
     figures = {
@@ -118,8 +164,11 @@ def judge(
         "threads_leaked": threads[-1] - threads[min(n_warm, len(threads) - 1)],
         "delay_ms": round(float(np.median(lags)), 2) if len(lags) else None,
         "delay_drift_ms": None if np.isnan(drift_ms) else round(drift_ms, 3),
+        "delay_spread_ms": None if np.isnan(spread_ms) else round(spread_ms, 3),
         "delay_jumps": int((np.abs(np.diff(lags)) > 2.0).sum()),
-        "delays_not_found": len(lags_ms[n_warm:]) - len(lags),
+        "delays_not_found": n_measured - len(lags),
+        "gaps": len(gaps_s),
+        "longest_gap_s": round(max(gaps_s, default=0.0), 3),
         "xruns_per_hour": round(sound["xruns"] * per_hour, 2),
         "input_xruns_per_hour": round((sound["input"] or {}).get("xruns", 0) * per_hour, 2),
         "underruns_per_hour": round(sound["underruns"] * per_hour, 2),
@@ -128,12 +177,20 @@ def judge(
         "input": sound["input"],
     }
     wrong = []
+    if not summary["heard_s"] >= LEAST_HEARD * wanted_s:
+        wrong.append(f"it ran for {summary['heard_s']:.0f} s in place of {wanted_s:.0f}")
     if growth >= MAX_RSS_GROWTH:
         wrong.append(f"memory grew by {growth:.1f} %")
     if figures["threads_leaked"] > 0:
         wrong.append(f"{figures['threads_leaked']} threads leaked")
     if not abs(drift_ms) < MAX_DRIFT_MS:
         wrong.append(f"the delay drifted by {drift_ms:.2f} ms")
+    if sum(gaps_s) > (1 - LEAST_HEARD) * wanted_s:
+        wrong.append(f"{sum(gaps_s):.0f} s of silence in the sound")
+    if spread_ms > MAX_SPREAD_MS:
+        wrong.append(f"the delay wandered over {spread_ms:.1f} ms")
+    if n_measured - len(lags) > MAX_NOT_FOUND * n_measured:
+        wrong.append(f"{n_measured - len(lags)} times of {n_measured} the sound was not found")
     if summary["failed"]:
         wrong.append(f"it failed: {summary['reason']}")
     return {**figures, "wrong": wrong}
@@ -144,40 +201,61 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
     clock = MonotonicClock()
     speech = folder / "speech.wav"
     write_speech(speech, 60.0)
+    head = config.load(None).head
     command = [sys.executable, "-m", "lipsync_edge", "run", "--json", "--for", str(seconds)]
-    for setting in SETTINGS:
+    for setting in (*SETTINGS, f"board.bus={folder / 'bus'}"):
         command += ["--set", setting]
     rss_kb: list[float] = []
     threads: list[int] = []
     lags: list[float] = []
-    with SoundServer(folder / "server", one_clock=True) as server, server.fed(speech):
+    n_early = 0
+    with (
+        SoundServer(folder / "server", one_clock=True) as server,
+        server.fed(speech),
+        Board(folder / "bus", head.boards) as board,
+    ):
+        pulses = Pulses(board, Outputs(head))
         ear = Recorder(server)
         robot = subprocess.Popen(
             command, env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        next_s = clock.now() + EVERY_S
+        begun_s = clock.now()
+        next_s = begun_s + EVERY_S
         try:
             while robot.poll() is None:
                 clock.sleep_until(min(next_s, clock.now() + 0.5))
+                if clock.now() < begun_s + WARM_UP * seconds:
+                    n_early = len(ear.gaps_s)
                 if clock.now() >= next_s and robot.poll() is None:
                     next_s += EVERY_S
                     kb, n_threads = rss_kb_and_threads(robot.pid)
                     rss_kb.append(kb)
                     threads.append(n_threads)
                     lags.append(_lag(ear))
+                    pulses.look()
                     if len(lags) % 6 == 0:
-                        figures = f"{kb / 1024:.1f} MB, {n_threads} threads, {lags[-1]:.2f} ms"
+                        figures = f"{kb / 1024:.1f} MB, {n_threads} threads, {lags[-1]:.2f} ms, "
+                        figures += f"{len(ear.gaps_s) - n_early} gaps, "
+                        figures += f"{pulses.n_updates} updates, {pulses.n_outside} outside limits"
                         print(f"{len(lags) // 6} of {seconds / 60:.0f} min: {figures}",
                               file=sys.stderr, flush=True)  # fmt: skip
         finally:
             robot.terminate()
             out, err = robot.communicate(timeout=30)
             ear.stop()
+            pulses.look()
     if robot.returncode or len(lags) < 3:
         last = (err.strip().splitlines() or ["no word"])[-1]
         raise RuntimeError(f"it ended with {robot.returncode}: {last}")
-    return judge(rss_kb, threads, lags, json.loads(out))
+    found = judge(seconds, rss_kb, threads, lags, ear.gaps_s[n_early:], json.loads(out))
+    wrong = found.pop("wrong")
+    if pulses.n_outside or not pulses.n_updates:
+        wrong.append(f"{pulses.n_outside} of {pulses.n_updates} updates were outside limits")
+    if not pulses.off:
+        wrong.append("outputs were on after its end")
+    return {**found, "updates": pulses.n_updates, "outside_limits": pulses.n_outside,
+            "wrong": wrong}  # fmt: skip
 
 
 def _lag(ear: Recorder) -> float:

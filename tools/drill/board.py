@@ -68,6 +68,12 @@ class Board:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
+    def take(self) -> list[Moment]:
+        """The record so far, which begins anew."""
+        taken = self.moments[:]
+        del self.moments[: len(taken)]
+        return taken
+
     # ---- faults
 
     def order(self, fault: Callable[[Bus], None]) -> float:
