@@ -226,7 +226,11 @@ def lead_ms(config: Config) -> float:
 def disable_outputs(config: Config) -> str:
     """``/OE`` high and the servos' supply off where they are wired, which needs no bus; why that
     failed, in words, or empty."""
-    pins, trouble = make_pins(config), ""
+    try:
+        pins = make_pins(config)
+    except ConfigError as error:
+        return str(error)
+    trouble = ""
     try:
         pins.open()
     except GpioError as error:

@@ -262,18 +262,18 @@ def _detach(arguments: argparse.Namespace) -> int:
     from lipsync_edge.servos.pca9685 import detach_all
 
     bus, addresses = None, None  # every board that is found on the computer's own bus
-    socket = ""
+    settings = None
     if arguments.config:
         try:
             settings = config.load(arguments.config)
-            socket = settings.service.socket
             addresses = [board.address for board in settings.head.boards]
             bus = shared_bus(settings)
-            if trouble := disable_outputs(settings):
-                print(f"warning: {trouble}", file=sys.stderr)
         except LipsyncError as error:  # the last thing that may keep outputs on is a typing error
             print(f"warning: {error}\nSwitching off every board instead.", file=sys.stderr)
-    told = _tell_to_detach(socket)
+    told = _tell_to_detach(settings.service.socket if settings else "")
+    # The pins of a head that runs are its own: RPi.GPIO would take them away without a word.
+    if settings and not told and (trouble := disable_outputs(settings)):
+        print(f"warning: {trouble}", file=sys.stderr)
     try:
         off = [f"0x{address:02x}" for address in detach_all(bus, addresses)]
     except LipsyncError:

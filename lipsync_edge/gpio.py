@@ -149,14 +149,13 @@ class Pins:
 
     def close(self) -> None:
         """Outputs disabled, supply and LED off, pins given back. Never raises."""
-        if not self._last and self._options.button < 0:
+        if self._gpio is None or (not self._last and self._options.button < 0):
             return
         for switch in (self.enable_outputs, self.servo_power, self.led):
             with suppress(GpioError):
                 switch(False)
-        if self._gpio is not None:
-            with suppress(*_failures()):
-                self._gpio.cleanup()
+        with suppress(*_failures()):
+            self._gpio.cleanup()
         self._last.clear()
 
     def _set(self, pin: int, high: bool) -> None:

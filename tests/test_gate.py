@@ -57,12 +57,26 @@ def test_it_arrives_given_time_and_then_stands_still(target: list[float]) -> Non
     np.testing.assert_array_equal(sent_us, np.clip(target, MIN_US, MAX_US))
 
 
-def test_the_first_command_after_off_may_be_anywhere_within_the_limits() -> None:
+def test_the_very_first_command_may_be_anywhere_within_the_limits() -> None:
     subject = gate()
     assert subject.pass_([1900.0, 1900.0, 5000.0], 0.0).tolist() == [1900.0, 1900.0, 2100.0]
     assert subject.pass_([1000.0, 1200.0, 900.0], 0.01).tolist() == [1850.0, 1899.0, 1100.0]
+
+
+def test_after_off_it_goes_on_from_the_last_pulse() -> None:
+    subject = gate()
+    subject.pass_([1900.0, 1900.0, 2100.0], 0.0)
     assert np.isnan(subject.off()).all()
-    assert subject.pass_([1000.0, 1200.0, 900.0], 0.01).tolist() == [1000.0, 1200.0, 900.0]
+    assert subject.pass_([1000.0, 1200.0, 900.0], 0.01).tolist() == [1850.0, 1899.0, 1100.0]
+
+
+def test_a_servo_that_is_released_tick_by_tick_does_not_move_on_in_secret() -> None:
+    subject, idle = gate(), np.array([True, True, False])
+    subject.pass_([1500.0] * 3, 0.0)
+    for _ in range(5):
+        subject.pass_([1900.0, 1900.0, 1500.0], 0.1)
+        assert np.isnan(subject.off(idle)).tolist() == [True, True, False]
+    assert subject.pass_([1900.0, 1900.0, 1500.0], 0.01).tolist() == [1550.0, 1501.0, 1500.0]
 
 
 def test_no_number_keeps_the_last_pulse_and_is_counted() -> None:

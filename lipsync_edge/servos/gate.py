@@ -31,15 +31,16 @@ class Gate:
         if (self._min_us > self._max_us).any() or (self._slew_us_per_s <= 0).any():
             raise ValueError("min_us must not be above max_us, slew_us_per_s must be above 0")
         self._sent_us = np.full(self._min_us.shape, np.nan)
+        self._stands_us = self._sent_us  # where horns without a pulse are believed to stand
         self.refused = 0
         """How many single commands were no number at all (NaN, infinite) and were not sent."""
 
     def begin(self, start_us: ArrayLike) -> None:
         """Where the horns of servos that are off are believed to stand, (n,) us, cut to the limits:
-        their next command starts there. NaN: unknown. Servos that are on are left as they are.
+        their next command starts there. NaN: as before. Servos that are on are left as they are.
         """
         start_us = np.minimum(np.maximum(start_us, self._min_us), self._max_us)
-        self._sent_us = np.where(np.isnan(self._sent_us), start_us, self._sent_us)
+        self._stands_us = np.where(np.isnan(start_us), self._stands_us, start_us)
 
     def pass_(self, widths_us: ArrayLike, dt_s: float, pace: ArrayLike = 1.0) -> Widths:
         """Let ``widths_us`` (n,) through, ``dt_s`` seconds after the last call; returns what may
@@ -48,14 +49,16 @@ class Gate:
         Commands are clamped to the limits and to the slew rate, counted from what was sent last;
         ``dt_s`` counts as 0 when negative or NaN and as at most ``MAX_DT_S``. A command that is
         NaN or infinite is refused: that servo keeps its last pulse (or stays off). After ``off``
-        the position is unknown, so the first command may be anywhere within the limits.
+        it goes on from its last pulse, where its horn stands if nobody moved it, or from what
+        ``begin`` said. Where nobody knows, the first command may be anywhere within the limits.
         """
         wanted = np.asarray(widths_us, dtype=np.float64)
         if wanted.shape != self._sent_us.shape:
             raise ValueError(f"{wanted.size} widths for {self._sent_us.size} servos")
+        self._stands_us = self._last_us()
         finite = np.isfinite(wanted)
         self.refused += int(wanted.size - np.count_nonzero(finite))
-        wanted = np.where(finite, wanted, self._sent_us)
+        wanted = np.where(finite, wanted, self._sent_us)  # NaN, off, stays NaN
         wanted = np.minimum(np.maximum(wanted, self._min_us), self._max_us)
         self._sent_us = self._slewed(wanted, dt_s, pace)
         return self._sent_us.copy()
@@ -65,7 +68,7 @@ class Gate:
 
         A place outside of these limits is left at the slew rate: a jump would not be safer.
         """
-        self._sent_us = other.sent_us
+        self._sent_us, self._stands_us = other.sent_us, other._stands_us
 
     @property
     def sent_us(self) -> Widths:
@@ -73,17 +76,22 @@ class Gate:
         return self._sent_us.copy()
 
     def off(self, which: NDArray[np.bool_] | None = None) -> Widths:
-        """Release the servos where ``which`` (n,) is true, all without it; returns what may be
-        sent, (n,), NaN for those that are off.
+        """Release the servos where ``which`` (n,) is true, in place of what ``pass_`` has just let
+        through; all without it. Returns what may be sent, (n,), NaN for those that are off.
         """
+        if which is None:
+            self._stands_us = self._last_us()
         self._sent_us = np.where(True if which is None else which, np.nan, self._sent_us)
         return self._sent_us.copy()
 
+    def _last_us(self) -> Widths:
+        return np.where(np.isnan(self._sent_us), self._stands_us, self._sent_us)
+
     def _slewed(self, wanted_us: Widths, dt_s: float, pace: ArrayLike) -> Widths:
-        known = ~np.isnan(self._sent_us)
+        known = ~np.isnan(self._stands_us)
         dt_s = 0.0 if math.isnan(dt_s) else min(max(dt_s, 0.0), MAX_DT_S)
         slew_us_per_s = self._slew_us_per_s * np.clip(np.nan_to_num(pace), 0.0, 1.0)
         reach_us = np.where(known, slew_us_per_s * dt_s, np.inf)
-        last_us = np.where(known, self._sent_us, wanted_us)
+        last_us = np.where(known, self._stands_us, wanted_us)
         slewed: Widths = np.minimum(np.maximum(wanted_us, last_us - reach_us), last_us + reach_us)
         return slewed
