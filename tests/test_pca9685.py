@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import struct
@@ -638,3 +639,57 @@ def test_asking_for_a_bus_loads_no_driver() -> None:
         [sys.executable, "-c", script], check=True, capture_output=True, text=True
     )
     assert output.stdout.strip() == "[]"
+
+
+# ---- a bus that is held low: Linux gives up on each transaction after a second
+
+
+class Held(Bench):
+    """A bench whose bus can be held low."""
+
+    def hold(self) -> None:
+        def held(*_: object, **__: object) -> None:
+            self.asked += 1
+            self.wait(1.0)
+            raise OSError(errno.ETIMEDOUT, "Connection timed out")
+
+        self.asked, self._free = 0, self.bus._transfer
+        self.bus._transfer = held  # type: ignore[method-assign, assignment]
+
+    def release(self) -> None:
+        self.bus._transfer = self._free  # type: ignore[method-assign]
+
+
+def test_a_bus_that_is_held_low_keeps_the_start_for_a_second_not_for_a_minute() -> None:
+    bench = Held()
+    bench.hold()
+    with pytest.raises(BoardError, match=r"timed out\)\. The bus may be held low"):
+        bench.board.open()
+    assert bench.clock.now() <= 1.5
+
+
+def test_a_bus_that_is_held_low_keeps_no_tick_for_long_and_is_set_up_again() -> None:
+    specs = (BoardSpec(0x40), BoardSpec(0x41), BoardSpec(0x42))
+    bench = Held([Slot(0, 0), Slot(1, 0), Slot(2, 0)], specs).opened()  # type: ignore[assignment]
+    assert isinstance(bench, Held)
+    assert bench.write(1500, 1500, 1500)
+    bench.hold()
+    for longest_s in (2.0, 0.0, 1.0):
+        begun_s = bench.clock.now()
+        assert not bench.write(1600, 1600, 1600)
+        assert bench.clock.now() - begun_s <= longest_s
+        bench.wait(0.3)
+    assert not bench.board.silenced
+    bench.release()
+    bench.wait(1.0)
+    assert bench.write(1600, 1600, 1600)
+    bench.board.close()
+    assert bench.board.silenced
+
+
+def test_a_scan_of_a_bus_that_is_held_low_ends_with_a_sentence() -> None:
+    bench = Held()
+    bench.hold()
+    with pytest.raises(BoardError, match="SDA or SCL is held low"):
+        scan(bench.bus)
+    assert bench.asked == 1

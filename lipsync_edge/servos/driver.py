@@ -85,18 +85,16 @@ class Driver:
         self._counts = counts.copy()
         return True
 
-    def switch_off(self, tries: int) -> bool:
+    def switch_off(self) -> bool:
         """All outputs off, with a single byte that works in any state; False: not reached."""
         if self._device is None:
             return True
-        for _ in range(tries):
-            try:
-                self._send(ALL_OFF)
-            except OSError:
-                continue
-            self._counts = np.full(16, OFF, dtype=np.int64)
-            return True
-        return False
+        try:
+            self._send(ALL_OFF)
+        except OSError:
+            return False
+        self._counts = np.full(16, OFF, dtype=np.int64)
+        return True
 
     def _identify(self, bus: I2C) -> None:
         with self._device:

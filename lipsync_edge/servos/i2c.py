@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -117,7 +118,7 @@ def close_bus(bus: I2C) -> None:
 def scan(i2c: I2C | None = None) -> tuple[Answer, ...]:
     """What answers at 0x40..0x7f, the addresses that a PCA9685 can have. Writes no register.
 
-    ``i2c`` None: the computer's own bus; BoardError where there is none.
+    ``i2c`` None: the computer's own bus; BoardError where there is none, or where it is stuck.
     """
     with _borrowed(i2c) as bus:
         return tuple(_judge(bus, address) for address in ADDRESSES if _answers(bus, address))
@@ -156,7 +157,13 @@ def _switch_off(bus: I2C, address: int, tries: int = 3) -> bool:
 def _answers(bus: I2C, address: int) -> bool:
     try:
         bus.readfrom_into(address, bytearray(1))
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.ETIMEDOUT:  # a second or more for each of 64 addresses
+            raise BoardError(
+                "The I2C bus is stuck: SDA or SCL is held low.",
+                "Look for a short between its wires, or to ground; cut the power of the servos "
+                "and of the boards for a moment.",
+            ) from error
         return False
     return True
 

@@ -39,6 +39,9 @@ CHECK_S = 1.0
 """Pause between looks at whether the boards still have their setup: a chip that lost its power for
 an instant, or that another program reset, acknowledges everything and moves nothing."""
 DETACH_WAIT_S = 1.0
+STUCK_S = 0.1
+"""What took so long to fail is a bus that is held low, not a chip that missed a word (2 ms at the
+most): Linux waits for a second. To try again would keep the mover, or the main thread."""
 
 T = TypeVar("T")
 
@@ -87,11 +90,13 @@ class Pca9685Board:
     def open(self) -> None:
         with self._lock:
             self._bus = self._given or open_bus()
+            begun_s = self._clock.now()
             try:
                 for chip in self._chips:
                     self._tried(chip, chip.start, self._bus)
             except BoardError as error:
-                found = _found(self._bus)
+                stuck = self._clock.now() - begun_s > STUCK_S
+                found = "The bus may be held low." if stuck else _found(self._bus)
                 self._release()
                 raise BoardError(f"{error.message} {found}", error.remedy) from error
             self._open, self._lost, self._sent = True, False, self._silent
@@ -190,13 +195,16 @@ class Pca9685Board:
         return whole
 
     def _tried(self, chip: Driver, action: Callable[..., T], *given: object) -> T:
-        """Do it, again on a bus error; BoardError when the tries are used up."""
+        """Do it, again on a bus error; BoardError when the tries are used up, or the bus stuck."""
+        begun_s = self._clock.now()
         for _ in range(self._retries):
             try:
                 return action(*given)
             except OSError as error:
                 self._nacks += 1
                 reason = error.strerror or str(error)
+            if self._clock.now() - begun_s > STUCK_S:
+                break
         raise BoardError(
             f"{chip.label} does not answer ({reason}).",
             "Check its power (VCC), SDA, SCL, ground and its address bridges; "
@@ -211,19 +219,31 @@ class Pca9685Board:
 
     def _lose(self, error: BoardError) -> None:
         self._failures += not self._lost
-        self._silence(tries=1)
+        if not self._lost:
+            self._silence(tries=1)
         self._message = str(error)
         self._lost = True
         self._retry_at_s = self._clock.now() + RECOVER_S
 
     def _silence(self, tries: int) -> None:
         """All outputs off, as far as the boards can be reached."""
-        self.silenced = True
+        self.silenced, stuck = True, False
         for chip in self._chips:
-            if not chip.switch_off(tries):
+            begun_s = self._clock.now()
+            if stuck or not self._switched_off(chip, tries):
+                stuck = stuck or self._clock.now() - begun_s > STUCK_S
                 self._lost, self.silenced = True, False
                 self._message = f"{chip.label} could not be switched off. Cut the servos' power."
         self._sent = self._silent
+
+    def _switched_off(self, chip: Driver, tries: int) -> bool:
+        begun_s = self._clock.now()
+        for _ in range(tries):
+            if chip.switch_off():
+                return True
+            if self._clock.now() - begun_s > STUCK_S:
+                return False
+        return False
 
     def _release(self) -> None:
         if self._bus is not None and self._given is None:
