@@ -162,7 +162,7 @@ class Mover:
         """The pose that is held, see :meth:`show`."""
         self.set_up: SetUp | None = None
         """One servo is moved by hand instead; for any thread."""
-        self._was_set_up = False
+        self._was_set_up = self._parking = False
         self.care = care
         self.snapshot = Snapshot(0.0, {}, {}, False)
 
@@ -196,19 +196,25 @@ class Mover:
     ) -> NDArray[np.float64]:
         """One servo as it is told, all others off; within no limits but those of the set-up."""
         sent_us = set_up.step(now_s)
+        blocked = bool(self.care and self.care.blocked)
+        if blocked:
+            sent_us = np.full_like(sent_us, np.nan)
+        if not self._send(sent_us) or blocked:
+            set_up.lost()
+            sent_us = np.full_like(sent_us, np.nan)
         if self.care:
-            if self.care.blocked:
-                sent_us = np.full_like(sent_us, np.nan)
             self.care.sent(sent_us, dt_s)
-        self._send(sent_us)
         self._show(heard_sample, [0.0] * len(self._axes), sent_us, False, now_s)
         return sent_us
 
-    def _send(self, sent_us: NDArray[np.float64]) -> None:
-        if not self._board.write(sent_us):
-            self._telemetry.bus_failures += 1
-            self._limp()
+    def _send(self, sent_us: NDArray[np.float64]) -> bool:
+        """Whether it arrived; where it did not, all outputs are off, or nobody knows."""
         self._telemetry.ticks += 1
+        if self._board.write(sent_us):
+            return True
+        self._telemetry.bus_failures += 1
+        self._limp()
+        return False
 
     def _limp(self) -> None:
         """The horns are limp: nobody knows where they will be."""
@@ -260,7 +266,7 @@ class Mover:
 
     def _wish(self, heard_sample: float) -> Step:
         shown = self.shown
-        if self.care and self.care.resting:
+        if self._parking or (self.care and self.care.resting):
             return self._motion.step(-math.inf, self._timeline)
         if shown is not None:
             pose = np.array([shown.get(axis, 0.0) for axis in self._axes])
@@ -291,9 +297,11 @@ class Mover:
     def park(self, clock: Clock, period_s: float) -> None:
         """Bring the servos to neutral as the gate allows, then switch the outputs off.
 
-        Servos that got no pulse yet are not woken for that.
+        Servos that got no pulse yet are not woken for that, and one that is set up by hand is not
+        moved any more. Poses on demand end.
         """
-        end_s = clock.now() + self.PARK_S
+        self._parking = True
+        end_s = clock.now() + (0.0 if self.set_up else self.PARK_S)
         while clock.now() < end_s and not np.isnan(self._board.sent_us()).all():
             sent_us = self.tick(-math.inf, clock.now())
             if (np.isnan(sent_us) | (sent_us == self._motion.neutral_us)).all():

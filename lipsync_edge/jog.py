@@ -70,6 +70,7 @@ class SetUp:
         self._last_s = math.nan
         self._doing: Wish | None = None
         self._middle_us = math.nan
+        self._before_us = self._at_us.copy()
         self.wish = Wish(-1, now_s)
         self.state = SetUpState("", math.nan, True)
 
@@ -86,9 +87,9 @@ class SetUp:
         wish = self.wish
         dt_s = min(max(now_s - self._last_s, 0.0), 0.1) if math.isfinite(self._last_s) else 0.0
         self._last_s = now_s
+        self._before_us = self._at_us.copy()
         if wish is not self._doing:
-            self._doing = wish
-            self._middle_us = self._at_us[wish.servo] if wish.servo >= 0 else math.nan
+            self._begin(wish)
         widths_us = np.full(len(self._names), np.nan)
         on = wish.servo >= 0 and (self._buzz if wish.buzz else self._jog)(wish, now_s, dt_s)
         if on:
@@ -99,6 +100,18 @@ class SetUp:
         elif self.state.servo:
             self.state = SetUpState(self.state.servo, self.state.us, True)
         return widths_us
+
+    def lost(self) -> None:
+        """What the last step gave did not reach the servo, which stands where it stood."""
+        self._at_us = self._before_us.copy()
+
+    def _begin(self, wish: Wish) -> None:
+        last, self._doing = self._doing, wish
+        if last is not None and last.buzz:
+            if wish.buzz and wish.servo == last.servo:
+                return  # about the same middle, or quick taps would carry the horn away
+            self._put(last.servo, self._middle_us)
+        self._middle_us = self._at_us[wish.servo] if wish.servo >= 0 else math.nan
 
     def _jog(self, wish: Wish, now_s: float, dt_s: float) -> bool:
         if now_s < wish.until_s:

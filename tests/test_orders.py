@@ -394,6 +394,55 @@ def test_a_buzz_is_small_and_ends_off(head: Head) -> None:
     assert np.isnan(sent_us[-1]).all()
 
 
+def test_quick_taps_on_buzz_do_not_carry_the_horn_away(head: Head) -> None:
+    head.go_on(2.0)
+    corner, seen = head.servo("corner_up_left"), []
+    for _ in range(20):
+        head.ask("buzz", servo="corner_up_left")
+        seen.append(head.go_on(0.1)[:, corner])
+    seen.append(head.go_on(2.0)[:, corner])
+    moved_us = np.concatenate(seen)
+    moved_us = moved_us[~np.isnan(moved_us)]
+    assert (moved_us.min(), moved_us.max()) == (1460, 1540)
+    head.ask("buzz", servo="corner_up_left")
+    head.go_on(0.1)
+    head.ask("release")
+    head.go_on(0.1)
+    assert head.chain.mover.set_up is not None
+    assert head.chain.mover.set_up.where_us(corner) == 1500
+
+
+def test_a_jog_goes_on_from_where_the_servo_stopped_when_the_bus_was_away(head: Head) -> None:
+    head.go_on(2.0)
+    jaw, board = head.servo("jaw"), head.chain.mover._board
+    far = {**JAW, "to_us": 2000, "hold_s": 1.0}
+    head.ask("jog", **far)
+    last_us = head.go_on(0.5)[-1, jaw]
+    write, board.write = board.write, lambda _: False  # type: ignore[method-assign]
+    for _ in range(10):
+        head.ask("jog", **far)
+        assert np.isnan(head.go_on(0.5)).all()
+    board.write = write  # type: ignore[method-assign]
+    head.ask("jog", **far)
+    sent_us = head.go_on(0.2)[:, jaw]
+    assert sent_us[~np.isnan(sent_us)][0] == pytest.approx(last_us, abs=15)
+
+
+@pytest.mark.parametrize("order", ["pose", "jog"])
+def test_at_the_end_no_pose_is_held_and_nothing_moved_by_hand(head: Head, order: str) -> None:
+    head.go_on(2.0)
+    said: dict[str, Any] = {"name": "open"} if order == "pose" else {**JAW, "hold_s": 1.0}
+    head.ask(order, **said)
+    sent_us = head.go_on(0.4)[:, head.servo("jaw")]
+    begun_s = head.clock.now()
+    head.chain.mover.park(head.clock, TICK_S)
+    if order == "pose":
+        assert sent_us[-1] > 1600
+        assert head.chain.mover.snapshot.widths_us["jaw"] == 1400, "at rest before it is off"
+    assert head.clock.now() - begun_s < 0.45 if order == "pose" else TICK_S
+    assert np.isnan(head.chain.mover._board.sent_us()).all()
+
+
 def test_detach_is_at_once_wherever_the_horns_are(head: Head) -> None:
     head.go_on(2.0)
     head.ask("pose", name="open")
