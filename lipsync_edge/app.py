@@ -14,7 +14,7 @@ from typing import Any
 
 from lipsync_edge.about import motion
 from lipsync_edge.actions import RESTART, SHUT_DOWN, Actions
-from lipsync_edge.attendant import Attendant, last_pose, led_state
+from lipsync_edge.attendant import Attendant, led_state
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
@@ -25,6 +25,7 @@ from lipsync_edge.build import (
     make_care,
     make_chain,
     make_model,
+    make_pacer,
     make_pins,
     remake_chain,
     safe_board,
@@ -33,13 +34,15 @@ from lipsync_edge.build import (
 from lipsync_edge.clock import Bell, MonotonicClock
 from lipsync_edge.config import Config
 from lipsync_edge.desk import Desk
-from lipsync_edge.engine import Feeder, Pacer
+from lipsync_edge.engine import Feeder
 from lipsync_edge.errors import BoardError, LipsyncError
 from lipsync_edge.gauges import Gauges
 from lipsync_edge.health import Counted, Vitals
 from lipsync_edge.insides import Inside, Reread
 from lipsync_edge.logs import LogQueue
+from lipsync_edge.memory import last_pose, last_warmth
 from lipsync_edge.realtime import Realtime
+from lipsync_edge.runs import boot_id
 from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.service import Service, socket_path
 from lipsync_edge.servos.rig import Rig
@@ -119,7 +122,8 @@ class Robot:
         ring = self._sound.ring
         self._feeder = Feeder(self._source, ring) if self._source and ring else None
         store = self._service.store
-        care = make_care(config, self._rig, last_pose(store))
+        warmth = last_warmth(store, self._rig.names, self._clock.now(), boot_id())
+        care = make_care(config, self._rig, last_pose(store), warmth)
         self._attendant = Attendant(
             make_pins(config), Supply(Sensors()), care, self._rig.names, store
         )
@@ -142,7 +146,9 @@ class Robot:
         )  # fmt: skip
         # The first word shall not be lost on servos that wake; a board that fails may not keep it.
         self._courier.held = self._has_source and not safe
-        self._pacer = self._make_pacer()
+        self._pacer = make_pacer(
+            config, self._chain, self._sample_clock, self._courier, self._clock, self._telemetry
+        )
         self.actions = Actions(self._courier, care, self._chain.mover, self._supervisor)
         self._gauges = Gauges(self._telemetry)
         self._desk = self._make_desk(rate_hz)
@@ -158,19 +164,6 @@ class Robot:
             lambda: motion(self._chain.mover.snapshot, self._chain.analyzer.loudness, rate_hz),
             self._clock,
         )  # fmt: skip
-
-    def _make_pacer(self) -> Pacer:
-        return Pacer(
-            self._chain.mover,
-            self._sample_clock,
-            self._courier,
-            self._clock,
-            self._telemetry,
-            period_s=1 / self.config.motion.rate_hz,
-            lookahead_samples=self._chain.lookahead_samples,
-            output_latency_s=self.config.audio.output_latency_ms / 1e3,
-            trail_s=self._chain.budget.trail_ms / 1e3,
-        )
 
     def run(self, draw: Callable[[Scene], None]) -> Summary:
         """Speak until the source ends, somebody stops us, or a thread fails; outputs end off."""
@@ -205,7 +198,9 @@ class Robot:
 
     def _start(self) -> None:
         sys.setswitchinterval(0.0005)  # else a busy thread keeps the callback waiting for 5 ms
-        self._supervisor.loop("log", self._write_logs)
+        self._supervisor.loop("log", self._logs.step)
+        if self._service.store.keeps:
+            self._supervisor.loop("state", self._service.store.step)
         self._desk.open(self._supervisor, self._service.unattended)
         self._attendant.open()
         self._open_board()
@@ -221,9 +216,6 @@ class Robot:
         for name in ("mover", "analyzer"):
             self._realtime.give(name, self._supervisor.native_ids(name))
         self._begun_s = self._clock.now()
-
-    def _write_logs(self) -> None:
-        self._logs.step()
 
     def _open_board(self) -> None:
         """Where nobody stands by, a board that is not there costs the motion, not the sound."""
@@ -259,7 +251,9 @@ class Robot:
     def _wait(self) -> bool:
         """True when it is time to end. Whoever stops us all, SIGSTOP say, stops no thread alone;
         it may happen in the wait or in the work of a round."""
-        ends = self._supervisor.wait(FRAME_S)
+        self._supervisor.wait(FRAME_S / 2)
+        self._attendant.feel(self._clock.now())
+        ends = self._supervisor.wait(FRAME_S / 2)
         now_s = self._clock.now()
         unseen_s, self._round_s = now_s - self._round_s - STOPPED_S, now_s
         if unseen_s > 0:
@@ -352,26 +346,33 @@ class Robot:
             self._service.stopping()
         with suppress(ValueError):  # impatience must not leave the outputs on
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            if self._supervisor.join("mover"):
-                self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
-            else:
-                self._attendant.power(False)
-        finally:
-            self._board.close()
-        if not self._board.silenced:
-            self._supervisor.failed = True
-            log.error("outputs may still be on: %s", self._board.health().message)
-        self._attendant.close()
-        self._sound.stop()
-        if self._source:
-            self._source.close()  # first: the feeder may wait for a pipe that is silent
-        self._supervisor.join()
-        self._desk.close()
+        close_source = self._source.close if self._source else lambda: None
+        for name, step in (
+            ("the way to rest", self._park),
+            ("the board", self._close_board),
+            ("the pins", self._attendant.close),
+            ("the sound", self._sound.stop),
+            ("the source", close_source),  # first: the feeder may wait for a pipe that is silent
+            ("the threads", self._supervisor.join),
+            ("the control socket", self._desk.close),
+        ):
+            self._supervisor.finish(name, step)
         self._logs.remove()
         while self._logs.step(0):
             pass
         self._realtime.close()
+
+    def _park(self) -> None:
+        if self._supervisor.join("mover"):
+            self._chain.mover.park(self._clock, 1 / self.config.motion.rate_hz)
+        else:
+            self._attendant.power(False)
+
+    def _close_board(self) -> None:
+        self._board.close()
+        if not self._board.silenced:
+            self._supervisor.failed = True
+            log.error("outputs may still be on: %s", self._board.health().message)
 
     def _health(self) -> str:
         if self._sound.lost or self._sound.input_lost:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from lipsync_edge.care import Care
 from lipsync_edge.errors import GpioError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.health import SILENT, Vitals, flows, stale
+from lipsync_edge.memory import POSE, WARMTH, pose_state, warmth_state
 from lipsync_edge.panel import Button, digits_pattern, pattern
-from lipsync_edge.store import Store
+from lipsync_edge.runs import boot_id
+from lipsync_edge.store import State, Store
 from lipsync_edge.supply import Supply, SupplyState
 
 log = logging.getLogger(__name__)
 
-NAME = "pose"
 SAVE_S = 60.0  # an SD card lasts for thousands of writes to a place, not for millions
 LOOK_S = 2.0
 MOVED_US = 10.0
@@ -46,12 +47,6 @@ def led_state(vitals: Vitals) -> str:
     return next((state for state, is_so in states if is_so), "ready")
 
 
-def last_pose(store: Store) -> Mapping[str, float]:
-    """The pulses, us by servo, that the horns got last before an earlier end."""
-    saved = store.load(NAME) or {}
-    return {n: float(us) for n, us in saved.items() if type(us) in (int, float)}
-
-
 class Attendant:
     """Owner of pins and supply for one run."""
 
@@ -60,13 +55,14 @@ class Attendant:
     ) -> None:
         """``names``: the servos that ``care`` cares for."""
         self._pins, self._supply, self._care = pins, supply, care
-        self._names, self._store = names, store
-        self._button = Button()
+        self._names, self._store, self._boot = names, store, boot_id()
+        self._button, self._pressed = Button(), ""
         self._works = False
         self._state, self._since_s = "", 0.0
         self._digits = ""
         self._saved_us = self._seen_us = care.last_us.copy()
         self._save_s = self._look_s = -math.inf
+        self._now_s = 0.0
         self._wanted = False  # the board is set up, servos may move
         self._on = False
         self._on_s = math.inf  # since when, as far as guard saw
@@ -123,17 +119,22 @@ class Attendant:
 
     def step(self, now_s: float) -> str:
         """Look after all; returns the button's press, see ``Button.step``, mostly empty."""
+        self._now_s = now_s
         self._supply.step(now_s)
         self._care.ease = self._supply.ease
         self._tell_heat()
         self._look(now_s)
-        pressed = ""
+        self.feel(now_s)
+        pressed, self._pressed = self._pressed, ""
+        return pressed
+
+    def feel(self, now_s: float) -> None:
+        """Feel the button, more often than all else is looked after: a tap lasts 60 ms."""
         if self._works:
             try:
-                pressed = self._button.step(self._pins.pressed(), now_s)
+                self._pressed = self._button.step(self._pins.pressed(), now_s) or self._pressed
             except GpioError as error:
                 self._give_up(error)
-        return pressed
 
     def show(self, state: str, now_s: float) -> None:
         """Blink what ``led_state`` said."""
@@ -199,20 +200,21 @@ class Attendant:
             self._seen_us = us
         if due:
             self._save_s = now_s
-            self._save()
+            self._save(self._store.later)
 
     def close(self) -> None:
-        """Remember the pose, give the pins back. Never raises."""
-        self._save()
+        """Give the pins back, remember the pose. Never raises."""
         self._pins.close()
+        self._store.step(0)
+        self._save(self._store.save)
 
-    def _save(self) -> None:
+    def _save(self, save: Callable[[str, State], object]) -> None:
         us = self._care.last_us
         moved = np.abs(us - self._saved_us) > MOVED_US
         if (moved | (np.isfinite(us) & ~np.isfinite(self._saved_us))).any():
             self._saved_us = us.copy()
-            pairs = zip(self._names, us.tolist(), strict=True)
-            self._store.save(NAME, {name: value for name, value in pairs if math.isfinite(value)})
+            save(POSE, pose_state(self._names, us))
+            save(WARMTH, warmth_state(self._names, self._care.warm_k, self._now_s, self._boot))
 
     def _try(self, switch: Callable[[], None]) -> None:
         if self._works:

@@ -8,21 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipsync_edge.audio import Opener, Stream
+from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.resample import Resampler
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.budget import PREDICT_WORTH, Budget, make_budget
 from lipsync_edge.care import Care
 from lipsync_edge.clock import Clock
 from lipsync_edge.config import Config
-from lipsync_edge.engine import Analyzer, Mover
+from lipsync_edge.engine import Analyzer, Mover, Pacer
 from lipsync_edge.errors import BoardError, ConfigError, GpioError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.heat import Heat
 from lipsync_edge.idle import Idle
 from lipsync_edge.model import Model
 from lipsync_edge.motion import Motion, MotionSpec
+from lipsync_edge.sampleclock import SampleClock
 from lipsync_edge.servos import Board
 from lipsync_edge.servos.gate import Gate
 from lipsync_edge.servos.rig import Rig
@@ -32,6 +35,7 @@ from lipsync_edge.wake import Wake
 
 log = logging.getLogger(__name__)
 
+Array = NDArray[np.float64]
 Spawn = Callable[[str, Callable[[], None]], Any]
 SERVERS = ("default", "sysdefault", "pulse", "pipewire")
 
@@ -239,13 +243,20 @@ def disable_outputs(config: Config) -> str:
     return trouble
 
 
-def make_care(config: Config, rig: Rig, pose: Mapping[str, float] | None = None) -> Care:
+def make_care(
+    config: Config,
+    rig: Rig,
+    pose: Mapping[str, float] | None = None,
+    warmth: tuple[Array, float] | None = None,
+) -> Care:
     """The care for a config's servos. ``pose``: the pulses, us by servo, that their horns are
-    believed to stand at."""
+    believed to stand at; ``warmth``: how warm they were, see ``memory.last_warmth``."""
     last_us = np.array([(pose or {}).get(name, np.nan) for name in rig.names])
     wake = Wake(rig.neutral_us, last_us, config.motion.wake_spacing_ms / 1e3)
     presets = [servo.options.preset for servo in config.head.servos]
     heat = Heat(presets, rig.neutral_us, rig.min_us, rig.max_us)
+    if warmth:
+        heat.warm(*warmth)
     return Care(rig.neutral_us, wake, heat, last_us)
 
 
@@ -299,6 +310,28 @@ def remake_chain(
     """The same sound and poses, moved by another config: a new motion, gate and mover."""
     return _joined(
         config, model, rig, board, rate_hz, telemetry, care, chain.timeline, chain.analyzer
+    )
+
+
+def make_pacer(
+    config: Config,
+    chain: Chain,
+    sample_clock: SampleClock,
+    courier: BlockCourier,
+    clock: Clock,
+    telemetry: Telemetry,
+) -> Pacer:
+    """What lets the chain's mover tick in step with the sound that ``courier`` carries."""
+    return Pacer(
+        chain.mover,
+        sample_clock,
+        courier,
+        clock,
+        telemetry,
+        period_s=1 / config.motion.rate_hz,
+        lookahead_samples=chain.lookahead_samples,
+        output_latency_s=config.audio.output_latency_ms / 1e3,
+        trail_s=chain.budget.trail_ms / 1e3,
     )
 
 

@@ -69,6 +69,11 @@ class Care:
         """Warmth (n,): 1 is as warm as a servo may get."""
         return self._heat.state
 
+    @property
+    def warm_k(self) -> Array:
+        """How warm windings and cases are reckoned to be, (2, n) K above the room."""
+        return self._heat.warm_k
+
     def take_over(self, other: Care) -> None:
         """Go on where the care for the same servos under another config was. What others set is
         left to them."""

@@ -66,6 +66,19 @@ class Heat:
         warmth: Array = self._warm_k.sum(axis=0) / LIMIT_K
         return warmth
 
+    @property
+    def warm_k(self) -> Array:
+        """How warm winding and case are, (2, n) K above the room."""
+        return self._warm_k.copy()
+
+    def warm(self, warm_k: Array, ago_s: float) -> None:
+        """Begin with what ``warm_k`` was ``ago_s`` seconds ago; since then all was off."""
+        warm_k = np.clip(np.nan_to_num(warm_k), 0.0, self._rise_k)
+        self._warm_k = warm_k * np.exp(-max(ago_s, 0.0) / self._time_s)
+        self.hot = self.state > 1.0
+        left = (SHRUNK_AT - self.state) / (SHRUNK_AT - 1.0)
+        self.range = np.minimum(np.maximum(left, 0.0), 1.0)
+
     def take_over(self, other: Heat) -> None:
         """Go on from the warmth of the same servos under another config."""
         self._warm_k, self._horn_us, self._v = other._warm_k, other._horn_us, other._v

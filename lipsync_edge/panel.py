@@ -39,7 +39,7 @@ PATTERNS: Mapping[str, tuple[float, ...]] = {
 }
 """Seconds on, off, on, ... of one round."""
 LONG_S, VERY_LONG_S = 2.0, 6.0
-STEADY_S = 0.03
+STEADY_S = 0.02
 """A contact bounces for some milliseconds; a change counts when it has lasted so long."""
 
 

@@ -17,7 +17,7 @@ from lipsync_edge.errors import (
     GpioError,
     LipsyncError,
 )
-from lipsync_edge.store import Store
+from lipsync_edge.store import State, Store
 
 MISSING = (AudioError, BoardError, ConfigError, ControlError, GpioError)
 """Refused at the start for something that is not there or not right: no crash, however often."""
@@ -69,7 +69,7 @@ class Runs:
             self._stable = True
             if self._crashes:
                 self._crashes, self._reason = 0, ""
-                self._save(running=True)
+                self._store.later(NAME, self._state(running=True))
 
     def end(self, reason: str, failed: bool) -> None:
         """An end in order, or a failure of ours that was noticed: a crash, too."""
@@ -83,15 +83,15 @@ class Runs:
         self._save(running=False)
 
     def _save(self, running: bool) -> None:
-        self._store.save(
-            NAME,
-            {
-                "boot": self._boot,
-                "running": running,
-                "crashes": self._crashes,
-                "reason": self._reason,
-            },
-        )
+        self._store.save(NAME, self._state(running))
+
+    def _state(self, running: bool) -> State:
+        return {
+            "boot": self._boot,
+            "running": running,
+            "crashes": self._crashes,
+            "reason": self._reason,
+        }
 
 
 def _count(value: object) -> int:

@@ -2,8 +2,8 @@
 
 A file is written beside its name, flushed to the disk, renamed, and the folder is flushed: a rename
 is atomic on POSIX file systems, so a reader finds the old state or the new one. A checksum tells
-decay of the card. For one process and one thread: the main one. Nothing here may stop a head from
-talking.
+decay of the card. For one process. Nothing here may stop a head from talking: a card that is busy
+with something else may take seconds to flush, so that a head which runs leaves that to a thread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder) if str(folder) else None
         self._warned = False
+        self._due: dict[str, State] = {}
+        self._hurry, self._disk = threading.Lock(), threading.Lock()
+        self._asked = threading.Event()
+
+    @property
+    def keeps(self) -> bool:
+        """There is a folder."""
+        return self._folder is not None
 
     def load(self, name: str) -> State | None:
         """The state saved last as ``name``; None where there is none or it is damaged.
@@ -60,6 +69,32 @@ class Store:
         path = self._path(name)
         if path is None:
             return False
+        with self._disk:
+            with self._hurry:
+                self._due.pop(name, None)
+            return self._write(path, state)
+
+    def later(self, name: str, state: State) -> None:
+        """The same soon, by whoever calls :meth:`step`; of several states the last. Never waits."""
+        if self._path(name) is not None:
+            with self._hurry:
+                self._due[name] = state
+            self._asked.set()
+
+    def step(self, patience_s: float = 0.1) -> bool:
+        """Save what :meth:`later` was given, waiting for it; False where nothing came in time."""
+        if not self._asked.wait(patience_s):
+            return False
+        self._asked.clear()
+        with self._disk:
+            with self._hurry:
+                due, self._due = self._due, {}
+            for name, state in due.items():
+                if path := self._path(name):
+                    self._write(path, state)
+        return True
+
+    def _write(self, path: Path, state: State) -> bool:
         try:
             _replace(path, _encoded(state))
         except OSError as error:

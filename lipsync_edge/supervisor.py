@@ -49,7 +49,7 @@ class Supervisor:
         thread.start()
         return thread
 
-    def loop(self, name: str, step: Callable[[], None]) -> threading.Thread:
+    def loop(self, name: str, step: Callable[[], object]) -> threading.Thread:
         """Run ``step`` again and again until we stop; every round is a heartbeat."""
 
         def rounds() -> None:
@@ -91,11 +91,21 @@ class Supervisor:
                 log.error("thread %s did not stop within %.0f s", thread.name, self.JOIN_S)
         return ended
 
-    def _guard(self, name: str, target: Callable[[], None]) -> None:
+    def finish(self, name: str, step: Callable[[], object]) -> None:
+        """A step of the end: an error in it is told and makes the end a failed one, and the steps
+        that follow come all the same."""
+        if not self._guard(name, step):
+            self.failed = True
+
+    def _guard(self, name: str, target: Callable[[], object]) -> bool:
+        """Whether it ended without an error."""
         try:
             target()
         except LipsyncError as error:
             self.stop(str(error), failed=True)
-        except Exception as error:  # the one place: a thread must not die unheard
-            log.exception("thread %s failed", name)
+        except Exception as error:  # the one place: nothing must die unheard
+            log.exception("%s failed", name)
             self.stop(f"{name} failed: {type(error).__name__}: {error}", failed=True)
+        else:
+            return True
+        return False

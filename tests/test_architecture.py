@@ -37,7 +37,7 @@ DEVICES = {
     *("gpio", "gpio_dummy", "raster", "ffmpeg"),
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
-RUNTIME |= {"store", "supply", "notify", "realtime", "logs", "runs", "service"}
+RUNTIME |= {"memory", "store", "supply", "notify", "realtime", "logs", "runs", "service"}
 RUNTIME |= {"control", "peer", "client", "webclient", "webplace", "speech"}
 APP = {
     "app",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lipsync_edge import build, config
 from lipsync_edge.app import Robot
-from lipsync_edge.attendant import Attendant, last_pose, led_state
+from lipsync_edge.attendant import Attendant, led_state
 from lipsync_edge.audio.wav import open_source
 from lipsync_edge.cli import SAMPLE
 from lipsync_edge.clock import VirtualClock
@@ -17,7 +18,9 @@ from lipsync_edge.config import Config
 from lipsync_edge.gpio import Pins
 from lipsync_edge.gpio_dummy import DummyGpio
 from lipsync_edge.health import Vitals
+from lipsync_edge.memory import last_pose, last_warmth
 from lipsync_edge.panel import PATTERNS
+from lipsync_edge.runs import boot_id
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.store import Store
 from lipsync_edge.supply import Sensors, Supply
@@ -87,6 +90,33 @@ def test_pins_that_fail_are_left_alone(tmp_path: Path, caplog: pytest.LogCapture
         chores.attendant.power(True)
     chores.attendant.close()
     assert len([r for r in caplog.records if "without its pins" in r.message]) == 1
+
+
+def test_a_servo_that_was_hot_is_so_after_a_restart_and_cools_meanwhile(tmp_path: Path) -> None:
+    chores = Chores(tmp_path)
+    chores.care._heat.warm(np.array([[30.0], [25.0]]), 0.0)
+    chores.care.last_us = np.array([1500.0])
+    chores.attendant.step(1000.0)
+    chores.attendant.close()
+    store, boot = Store(tmp_path), boot_id()
+    same, ago_s = last_warmth(store, ("jaw", "new"), 1060.0, boot)
+    assert (same.tolist(), ago_s) == ([[30.0, 0.0], [25.0, 0.0]], 60.0)
+    assert last_warmth(store, ("jaw",), 5.0, "another boot")[1] == 0.0
+    rig = Rig(settings().head, ("jawOpen",))
+    at_once = build.make_care(settings(), rig, None, (same[:, :1], 0.0)).heat
+    later = build.make_care(settings(), rig, None, (same[:, :1], 300.0)).heat
+    assert at_once == pytest.approx(chores.care.heat)
+    assert 0.05 < later[0] < 0.8 * at_once[0]
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [{"kelvin": [1]}, {"kelvin": {"jaw": [1]}}, {"kelvin": {"jaw": [1, "x"]}}, {"at_s": "now"}, {}],
+)
+def test_a_strange_warmth_is_none(tmp_path: Path, saved: dict[str, object]) -> None:
+    Store(tmp_path).save("warmth", {"boot": "b", **saved})
+    warm_k, ago_s = last_warmth(Store(tmp_path), ("jaw",), 7.0, "b")
+    assert (warm_k.tolist(), ago_s) == ([[0.0], [0.0]], 0.0)
 
 
 @pytest.mark.slow

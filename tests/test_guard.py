@@ -11,13 +11,15 @@ from test_care import COUNT_US, TICK_S, Bench
 
 from lipsync_edge import config
 from lipsync_edge.app import Robot
-from lipsync_edge.attendant import LOOK_S, Attendant, last_pose, led_state
+from lipsync_edge.attendant import LOOK_S, Attendant, led_state
 from lipsync_edge.audio.wav import open_source
 from lipsync_edge.cli import SAMPLE, main
+from lipsync_edge.engine import Mover
 from lipsync_edge.errors import BoardError
 from lipsync_edge.gpio import Pins
 from lipsync_edge.gpio_dummy import DummyGpio
 from lipsync_edge.health import Vitals
+from lipsync_edge.memory import last_pose
 from lipsync_edge.options import GpioOptions
 from lipsync_edge.store import Store
 from lipsync_edge.summary import Summary
@@ -58,6 +60,7 @@ class Head:
         self.presses += [press] if press else []
         self.attendant.guard(vitals, self.now_s)
         self.attendant.show(led_state(vitals), self.now_s)
+        self.store.step(0)
 
     def run(self, seconds: float, vitals: Vitals = WELL, heard_s: float = 0.5) -> np.ndarray:
         rows = []
@@ -241,3 +244,51 @@ def test_a_bus_that_stalls_is_cut_off_by_its_pin_until_it_goes_on(
     cut_s, again_s = (made[0].log[k][0] for k in (2, 3))
     assert again_s - cut_s > 0.5
     assert not summary.failed
+
+
+@pytest.mark.slow
+def test_an_error_in_the_motion_ends_with_all_off_and_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The way to rest fails by the same error; nothing that comes after it may be left out."""
+    made: list[DummyGpio] = []
+
+    def pins(options: config.Config) -> Pins:
+        made.append(DummyGpio())
+        return Pins(options.gpio, made[0])
+
+    tick, n_ticks = Mover.tick, []
+
+    def fails(mover: Mover, heard_sample: float, now_s: float) -> object:
+        n_ticks.append(now_s)
+        if len(n_ticks) > 60:
+            raise ZeroDivisionError("made by the test")
+        return tick(mover, heard_sample, now_s)
+
+    monkeypatch.setattr("lipsync_edge.app.make_pins", pins)
+    monkeypatch.setattr(Mover, "tick", fails)
+    _, summary = talked(
+        5.0, gpio__output_enable=str(OE), gpio__servo_power=str(POWER),
+        service__state_dir=str(tmp_path),
+    )  # fmt: skip
+    assert summary.failed
+    assert summary.reason == "mover failed: ZeroDivisionError: made by the test"
+    assert summary.board["silenced"]
+    assert [level for _, pin, level in made[0].log if pin == OE][-1] == 1
+    assert [level for _, pin, level in made[0].log if pin == POWER][-1] == 0
+    runs = Store(tmp_path).load("runs")
+    assert runs is not None
+    assert (runs["running"], runs["crashes"]) == (False, 1)
+
+
+def test_detach_leaves_the_pins_to_a_head_that_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpio = DummyGpio()
+    monkeypatch.setattr("lipsync_edge.gpio.library", lambda: gpio)
+    monkeypatch.setattr("lipsync_edge.cli._tell_to_detach", lambda _: True)
+    path = tmp_path / "config.yaml"
+    path.write_text(f"gpio:\n  output_enable: {OE}\nboard:\n  driver: dummy\n")
+    main(["detach", str(path)])
+    assert gpio.log == []
+    assert "until `lipsync-edge wake`" in capsys.readouterr().out

@@ -17,6 +17,7 @@ from lipsync_edge.options import GpioOptions
 from lipsync_edge.panel import PATTERNS, Button, pattern
 
 STEP_S = 0.05  # as often as the main thread looks
+FEEL_S = 0.027  # as often as it feels the button
 
 
 def flashes(state: str, seconds: float) -> list[float]:
@@ -71,6 +72,16 @@ def test_one_reading_alone_is_no_press_and_one_held_from_the_start_says_nothing(
     assert pressed((1.0, 1.04)) == []
     assert pressed((0.0, 9.0)) == []
     assert pressed((0.0, 9.0), (10.0, 10.2)) == [(10.25, "short")]
+
+
+@pytest.mark.parametrize("tap_s", [0.06, 0.08, 0.1, 0.2])
+def test_a_quick_tap_is_felt_whenever_it_comes(tap_s: float) -> None:
+    for shift in range(27):
+        button, said = Button(), []
+        for k in range(40):
+            now_s = k * FEEL_S
+            said.append(button.step(0.3 <= now_s + shift / 1000 < 0.3 + tap_s, now_s))
+        assert [event for event in said if event] == ["short"]
 
 
 def test_a_bouncing_contact_is_one_press() -> None:
@@ -156,6 +167,16 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "RPi.GPIO", None)
     with pytest.raises(GpioError, match="rpi-lgpio"):
         Pins(WIRED).open()
+
+
+def test_close_is_well_without_the_library_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "RPi.GPIO", None)
+    pins = Pins(WIRED)
+    with pytest.raises(GpioError):
+        pins.open()
+    pins.close()
 
 
 def test_the_dummy_has_the_calls_that_the_edge_makes() -> None:

@@ -48,8 +48,12 @@ def test_a_steady_run_is_well() -> None:
         ([60_000] * N, [9] * 500 + [10] * 220, [431.0] * N, "1 threads leaked"),
         ([60_000] * N, [9] * N, np.linspace(431, 433, N), "the delay drifted by 1.62 ms"),
         ([60_000] * N, [9] * N, [431.0, 450.0] * (N // 2), "the delay wandered over 19.0 ms"),
-        ([60_000] * N, [9] * N, [431.0] * 600 + [float("nan")] * 20 + [431.0] * 100,
-         "20 times of 647 the sound was not found"),
+        (
+            [60_000] * N,
+            [9] * N,
+            [431.0] * 600 + [float("nan")] * 20 + [431.0] * 100,
+            "20 times of 647 the sound was not found",
+        ),
     ],
 )
 def test_what_grows_leaks_or_drifts_is_said(

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,40 @@ def test_what_is_no_json_is_refused_and_raises_nothing(tmp_path: Path) -> None:
 def test_it_is_json_that_a_human_can_read(tmp_path: Path) -> None:
     Store(tmp_path).save("pose", STATE)
     assert json.loads((tmp_path / "pose.json").read_text())["state"] == STATE
+
+
+def test_what_is_kept_for_later_waits_for_no_disk_and_the_last_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, flushes, busy = Store(tmp_path), [], threading.Event()
+    fsync = os.fsync
+
+    def slow(fd: int) -> None:
+        flushes.append(fd)
+        busy.wait(10)
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    thread = threading.Thread(target=store.step)
+    store.later("pose", {"n": 1})
+    thread.start()
+    while not flushes:
+        pass
+    for n in range(2, 100):
+        store.later("pose", {"n": n})  # would hang here
+    busy.set()
+    thread.join(10)
+    assert Store(tmp_path).load("pose") == {"n": 1}
+    assert store.step(0)
+    assert not store.step(0)
+    assert Store(tmp_path).load("pose") == {"n": 99}
+    assert len(flushes) == 4, "two files and their folder, twice"
+
+
+def test_what_is_saved_at_once_is_not_undone_by_what_was_kept_before(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.later("pose", {"n": 1})
+    store.later("runs", {"n": 1})
+    store.save("pose", {"n": 2})
+    store.step(0)
+    assert (store.load("pose"), store.load("runs")) == ({"n": 2}, {"n": 1})

@@ -81,3 +81,17 @@ def test_a_thread_that_hangs_in_its_first_round_grows_old_unless_forgiven() -> N
     assert supervisor.native_ids("nobody") == []
     goes_on.set()
     assert supervisor.join()
+
+
+def test_an_error_in_a_step_of_the_end_keeps_no_other_from_coming() -> None:
+    supervisor, done = Supervisor(MonotonicClock()), []
+    supervisor.stop("SIGTERM")
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    supervisor.finish("good", lambda: done.append(1))
+    assert not supervisor.failed
+    supervisor.finish("bad", fails)
+    supervisor.finish("good", lambda: done.append(2))
+    assert (done, supervisor.reason, supervisor.failed) == ([1, 2], "SIGTERM", True)

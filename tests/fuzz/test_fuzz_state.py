@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inputs import COUNTS, examples
 
-from lipsync_edge.attendant import last_pose
+from lipsync_edge.memory import last_pose
 from lipsync_edge.runs import Runs
 from lipsync_edge.store import Store
 
