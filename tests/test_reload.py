@@ -114,6 +114,16 @@ def test_a_rest_and_warmth_go_along() -> None:
     assert np.isnan(moving.run(200)[-1]).all(), "it rests, and is off"
 
 
+def test_who_switched_all_off_waits_for_no_reload() -> None:
+    moving = Moving(settings())
+    moving.actions.show({"jawOpen": 1.0})
+    assert moving.run(100)[-1, 0] > 1700, "far from neutral"
+    moving.actions.detach()
+    moving.reload(settings(("motion.idle_s", "9")))
+    assert np.isnan(moving.run(1)).all(), "no way to neutral first"
+    assert moving.actions.resting
+
+
 def test_released_servos_stay_released() -> None:
     moving = Moving(settings(("motion.idle_s", "1")))
     moving._put = 10**9  # nobody speaks
