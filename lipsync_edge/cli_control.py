@@ -93,10 +93,11 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def text_of(status: dict[str, Any]) -> str:
     """A status for people."""
+    heard_s = status.get("heard_s")
     lines = [
         str(status.get("line", "starting")),
         f"  head {status.get('head')}, model {status.get('model')}, up {status.get('uptime_s')} s, "
-        f"heard {status.get('heard_s')} s",
+        f"heard {'nothing yet' if heard_s is None else f'{heard_s} s'}",
         f"  sound {status.get('device')}: {status.get('xruns')} xruns",
         f"  mover {status.get('ticks')} ticks, {status.get('late')} late; "
         f"board failures {status.get('board_failures')}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -79,5 +80,21 @@ def echo(told: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_line(reply: Mapping[str, Any]) -> bytes:
-    """JSON with a line break."""
-    return json.dumps(reply, separators=(",", ":"), default=str).encode() + b"\n"
+    """JSON with a line break. What JSON has no number for becomes null."""
+    try:
+        text = _as_text(reply)
+    except ValueError:
+        text = _as_text(_finite(reply))
+    return text.encode() + b"\n"
+
+
+def _as_text(reply: Any) -> str:
+    return json.dumps(reply, separators=(",", ":"), default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import stat
@@ -118,6 +119,15 @@ def test_what_is_no_request_is_told_why(bench: Bench, sent: bytes, code: str) ->
     assert answer["error"]["code"] == code
     assert bench.server.take() == []
     assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
+
+
+def test_an_answer_is_json_whatever_number_is_in_it(bench: Bench) -> None:
+    bench.server.publish(lambda: {"a": [math.inf, (1.5, -math.inf)], "b": {"c": math.nan}, "d": 1})
+    peer = bench.connect()
+    peer.sendall(line(cmd="status"))
+    bench.work()
+    told = json.loads(peer.recv(1000), parse_constant=pytest.fail)["status"]
+    assert told == {"a": [None, [1.5, None]], "b": {"c": None}, "d": 1}
 
 
 def test_half_a_line_waits_for_its_other_half(bench: Bench) -> None:
