@@ -12,6 +12,9 @@ VERSION = 1
 LONGEST_LINE = 65_536
 """Bytes; a config is read from its file, a sound comes as an open file, so lines stay short."""
 
+WITH_FILE = ("say-file",)
+"""Commands along with which an open file comes."""
+
 WATCH_HZ, MOTION_HZ = (0.2, 30.0), (0.2, 50.0)
 """How often a second the status and the motion may be watched."""
 

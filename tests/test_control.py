@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lipsync_edge.client import Client
 from lipsync_edge.clock import VirtualClock
-from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer
+from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer, Request
 from lipsync_edge.errors import ControlError
 from lipsync_edge.protocol import LONGEST_LINE, Refused, parse
 
@@ -31,6 +31,7 @@ class Bench:
         self.server = ControlServer(self.path, self.clock, ("mute", "say-file"))
         self.server.open()
         self.server.publish(lambda: {"line": "fine"})
+        self.keep: list[socket.socket] = []
 
     def connect(self) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -68,6 +69,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.server.close()
+    for peer in made.keep:
+        peer.close()
 
 
 def line(**told: object) -> bytes:
@@ -245,6 +248,12 @@ def n_open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def content(request: Request) -> bytes:
+    """Of the file that came along, which is closed then."""
+    with open(request.take_fd(), "rb") as file:
+        return file.read()
+
+
 def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_text("hello")
@@ -255,13 +264,86 @@ def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> Non
             socket.send_fds(peer, [wanted], [file.fileno()])
             bench.work()
     first, second = bench.server.take()
-    fd = first.take_fd()
-    assert os.read(fd, 10) == b"hello"
-    os.close(fd)
+    assert content(first) == b"hello"
     first.reply()
     second.refuse("no", "No.")
     bench.server.publish(dict)
     assert n_open_files() == before
+
+
+def test_no_order_takes_the_file_of_the_next_one(bench: Bench, tmp_path: Path) -> None:
+    files = []
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+        files.append(os.open(tmp_path / name, os.O_RDONLY))
+    peer, before = bench.connect(), n_open_files()
+    socket.send_fds(peer, [line(cmd="mute") + line(cmd="say-file")], files[:1])
+    bench.work()
+    mute, say = bench.server.take()
+    assert mute.take_fd() == -1
+    assert content(say) == b"a"
+    socket.send_fds(peer, [line(cmd="mute") * MOST_WAITING + line(cmd="say-file")], files[:1])
+    bench.work()
+    assert len(bench.server.take()) == MOST_WAITING
+    socket.send_fds(peer, [line(cmd="say-file")], files[1:])
+    bench.work()
+    (say,) = bench.server.take()
+    assert content(say) == b"b", "the one that was busy took its own along"
+    assert n_open_files() == before
+    for fd in files:
+        os.close(fd)
+
+
+def test_who_ends_what_it_says_gets_its_answers(bench: Bench) -> None:
+    """As ``echo ... | socat - UNIX:...`` does."""
+    peer = bench.connect()
+    peer.sendall(line(cmd="mute", id=1) + line(cmd="status", id=2) + line(cmd="mute", id=3))
+    peer.shutdown(socket.SHUT_WR)
+    bench.work()
+    assert [a["id"] for a in bench.read(peer)] == [2]
+    first, second = bench.server.take()
+    for request in (second, first):
+        request.reply()
+        bench.server.publish(dict)
+        assert len(bench.read(peer)) == 1
+    peer.settimeout(0.2)
+    bench.work()
+    assert peer.recv(1) == b"", "then it is let go"
+    assert bench.server._peers == set()
+
+
+def test_who_ends_and_waits_for_nothing_is_let_go(bench: Bench) -> None:
+    for said in (b"", line(cmd="watch", hz=10), b'{"v":1,"cmd'):
+        peer = bench.connect()
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+        bench.work()
+        bench.read(peer)
+        assert bench.server._peers == set()
+
+
+def test_who_ends_and_reads_nothing_may_stay_no_longer_than_others(bench: Bench) -> None:
+    bench.server.publish(lambda: {"much": "x" * 200_000})
+    for _ in range(MOST_CLIENTS):
+        peer = bench.connect()
+        peer.sendall(line(cmd="status") + line(cmd="mute"))
+        peer.shutdown(socket.SHUT_WR)
+        bench.work()
+        bench.keep.append(peer)
+    assert len(bench.server._peers) == MOST_CLIENTS
+    bench.clock.sleep_until(40.0)
+    assert len(bench.ask(bench.connect(), line(cmd="status"))) == 1
+    assert len(bench.server._peers) <= MOST_CLIENTS
+
+
+def test_who_left_is_not_waited_for(bench: Bench) -> None:
+    for _ in range(MOST_CLIENTS + 1):
+        peer = bench.connect()
+        peer.sendall(line(cmd="mute"))
+        peer.close()
+        bench.work()
+        assert bench.server._peers == set(), "it reads no answer"
+    assert len(bench.server.take()) == MOST_CLIENTS + 1
 
 
 def test_a_killed_head_leaves_a_socket_that_does_no_harm(tmp_path: Path) -> None:
@@ -275,6 +357,38 @@ def test_a_killed_head_leaves_a_socket_that_does_no_harm(tmp_path: Path) -> None
         other.open()
     server.close()
     assert not os.path.exists(path)
+
+
+def crowd(path: str) -> list[socket.socket]:
+    """So many callers that no one more may wait."""
+    callers = []
+    while True:
+        callers.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        callers[-1].setblocking(False)
+        try:
+            callers[-1].connect(path)
+        except BlockingIOError:
+            return callers
+
+
+def test_a_head_that_lets_in_nobody_keeps_its_socket(bench: Bench) -> None:
+    callers = crowd(bench.path)
+    with pytest.raises(ControlError, match="Another head"):
+        ControlServer(bench.path, VirtualClock(), ()).open()
+    for caller in callers:
+        caller.close()
+    bench.work(100)
+    bench.clock.sleep_until(1.0)
+    assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"], "it is reached as before"
+
+
+def test_the_socket_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with pytest.raises(ControlError, match="cannot be made"):
+            ControlServer(str(path), VirtualClock(), ()).open()
+    assert path.is_socket()
 
 
 def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
