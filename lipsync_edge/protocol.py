@@ -82,6 +82,13 @@ def echo(told: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": told["id"]} if told.get("id") is not None else {}
 
 
+def request_line(told: Mapping[str, Any]) -> bytes:
+    """A request as JSON with a line break. All letters as they are: escapes would make a Cyrillic
+    config three times as long as it is."""
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"  # half a pair: as JSON escapes it, too
+
+
 def as_line(reply: Mapping[str, Any]) -> bytes:
     """JSON with a line break. What JSON has no number for becomes null."""
     try:

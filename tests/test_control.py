@@ -7,6 +7,7 @@ import math
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from lipsync_edge.client import Client
 from lipsync_edge.clock import VirtualClock
 from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer, Request
 from lipsync_edge.errors import ControlError
-from lipsync_edge.protocol import LONGEST_LINE, Refused, parse
+from lipsync_edge.protocol import LONGEST_LINE, Refused, parse, request_line
 
 
 class Bench:
@@ -402,6 +403,96 @@ def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
 def test_the_client_tells_that_nobody_is_there(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="systemctl start"):
         Client(str(tmp_path / "none.sock"))
+
+
+def test_the_client_waits_for_a_place_in_the_queue(bench: Bench) -> None:
+    callers = crowd(bench.path)
+    with pytest.raises(ControlError, match="too many at once"):
+        Client(bench.path, timeout_s=0.1)
+
+    def make_room() -> None:
+        for caller in callers:
+            caller.close()
+        bench.work(100)
+
+    timer = threading.Timer(0.2, make_room)
+    timer.start()
+    Client(bench.path, timeout_s=5.0).close()
+    timer.join()
+
+
+class Answering:
+    """A program at a socket that says one thing to whoever comes, then reads nothing."""
+
+    def __init__(self, path: Path, said: bytes, reads: bool = True) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._said, self._reads = said, reads
+        self._thread = threading.Thread(target=self._answer)
+        self._thread.start()
+
+    def _answer(self) -> None:
+        peer, _ = self._listener.accept()
+        with peer:
+            if self._reads:
+                peer.recv(1000)
+            peer.sendall(self._said)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"ok":true}\n',
+        b'{"v":1,"ok":true}\n',
+        b'{"v":1,"ok":true,"status":null}\n',
+        b'{"ok":false,"error":"no"}\n',
+        b'{"ok":false,"error":null}\n',
+        b'{"ok":false}\n',
+        b"{}\n",
+        b"null\n",
+        b"[" * 60_000 + b"\n",
+        b"220 mail.example.org\r\n",
+    ],
+)
+def test_another_program_is_told_from_a_head(tmp_path: Path, said: bytes) -> None:
+    other = Answering(tmp_path / "other.sock", said)
+    client = Client(str(tmp_path / "other.sock"), 5.0)
+    with pytest.raises(ControlError, match="is no head"):
+        client.status()
+    client.close()
+    other.close()
+
+
+def test_the_reason_is_told_by_a_head_that_reads_no_more(tmp_path: Path) -> None:
+    why = b'{"ok":false,"error":{"code":"busy","message":"16 programs ask already."}}\n'
+    other = Answering(tmp_path / "busy.sock", why, reads=False)
+    with Client(str(tmp_path / "busy.sock"), 5.0) as client:
+        other.close()
+        with pytest.raises(ControlError, match="16 programs ask already"):
+            client.mute()
+        with pytest.raises(ControlError, match="went away"):
+            client.mute()
+
+
+def test_an_answer_from_before_is_none_to_what_was_not_sent(tmp_path: Path) -> None:
+    other = Answering(tmp_path / "late.sock", b'{"v":1,"ok":true}\n', reads=False)
+    with Client(str(tmp_path / "late.sock"), 5.0) as client:
+        other.close()
+        with pytest.raises(ControlError, match="went away"):
+            client.mute()
+
+
+def test_letters_of_any_script_take_no_more_room_than_in_a_file() -> None:
+    told = {"v": 1, "cmd": "check", "text": "# Привет, робот \U0001f916\n" * 1000}
+    assert len(request_line(told)) < 1.1 * len(told["text"].encode())  # type: ignore[attr-defined]
+    assert parse(request_line(told)[:-1]) == told
+    half = {"v": 1, "cmd": "pose", "name": "\udcff"}  # a byte that is no UTF-8, of a command line
+    assert parse(request_line(half)[:-1]) == half
 
 
 WORDS = st.one_of(
