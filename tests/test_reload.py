@@ -17,6 +17,7 @@ from lipsync_edge.build import Chain, make_board, make_care, make_chain, make_mo
 from lipsync_edge.clock import Bell, VirtualClock
 from lipsync_edge.config import Config
 from lipsync_edge.errors import UsageError
+from lipsync_edge.insides import Inside
 from lipsync_edge.reload import changes, live_changes
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.supervisor import Supervisor
@@ -167,3 +168,20 @@ def test_what_takes_a_restart_is_refused_as_a_whole(key: str, value: str) -> Non
     with pytest.raises(UsageError, match="lipsync-edge restart") as refused:
         live_changes(old, config.load(None, list(said.items())))
     assert key.rpartition(".")[2] in str(refused.value)
+
+
+def test_warnings_are_for_the_config_that_was_taken(caplog: pytest.LogCaptureFixture) -> None:
+    def read(*said: tuple[str, str]) -> Config:
+        return settings(("motion.rate_hz", "100"), ("board.pwm_hz", "60"), *said)
+
+    files = [read(("motion.idle_s", "9")), read(("audio.lookahead_ms", "100"))]
+    inside = Inside(
+        read(), "", (), lambda _: files.pop(0), lambda _: None, None, lambda _: False,
+        Supervisor(VirtualClock()),
+    )  # fmt: skip
+    assert inside.reload()["changed"] == ["motion.idle_s"]
+    (warning,) = caplog.messages
+    assert "motion.rate_hz: 100 ticks a second" in warning
+    with pytest.raises(UsageError):
+        inside.reload()
+    assert caplog.messages == [warning]
