@@ -188,10 +188,9 @@ class ControlServer:
             peer = Peer(connection, now_s)
             if not self._has_room(now_s):
                 self.refused += 1
+                busy = error_reply("busy", f"{MOST_CLIENTS} programs ask already.")
                 with contextlib.suppress(OSError):
-                    connection.send(
-                        as_line(error_reply("busy", f"{MOST_CLIENTS} programs ask already."))
-                    )
+                    connection.send(as_line({"v": VERSION, **busy}))
                 peer.close()
                 return
             self._peers.add(peer)

@@ -214,7 +214,8 @@ def test_a_full_queue_is_busy(bench: Bench) -> None:
 def test_too_many_programs(bench: Bench) -> None:
     peers = [bench.connect() for _ in range(MOST_CLIENTS)]
     late = bench.connect()
-    assert bench.read(late)[0]["error"]["code"] == "busy"
+    (busy,) = bench.read(late)
+    assert (busy["v"], busy["error"]["code"]) == (1, "busy")
     peers[0].close()
     bench.work()
     assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
