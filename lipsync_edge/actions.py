@@ -25,7 +25,7 @@ class Actions:
 
     def rewire(self, care: Care, mover: Mover) -> None:
         """Another config has brought these."""
-        care.resting = self._care.resting
+        care.obey_as(self._care)
         mover.show(self._mover.shown)
         mover.set_up = self._mover.set_up
         self._care, self._mover = care, mover

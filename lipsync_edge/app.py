@@ -291,12 +291,12 @@ class Robot:
         self._chain = remake_chain(
             self._chain, config, self._model, rig, self._board, rate_hz, self._telemetry, care
         )
-        self._pacer.swap(
-            self._chain.mover, 1 / config.motion.rate_hz, self._chain.budget.trail_ms / 1e3
-        )
         self._rig, self._care, self.config = rig, care, config
         self._attendant.rewire(care)
         self.actions.rewire(care, self._chain.mover)
+        self._pacer.swap(  # last, for it moves by what the others have told it
+            self._chain.mover, 1 / config.motion.rate_hz, self._chain.budget.trail_ms / 1e3
+        )
         logging.getLogger().setLevel(config.log.level.upper())
 
     def _vitals(self, now_s: float) -> Vitals:

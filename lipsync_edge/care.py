@@ -119,6 +119,12 @@ class Care:
         self.resting = True
         self._dropped = True
 
+    def obey_as(self, other: Care) -> None:
+        """What another one was asked for: to rest, or to drop all, if it has not yet done that."""
+        self.resting = other.resting
+        if other._dropped:
+            self._dropped = True
+
     def lost(self) -> None:
         """All outputs went off: wake all anew, from where they were sent last."""
         self._wake.anew(self.last_us)

@@ -13,7 +13,16 @@ from typing import Any
 
 from lipsync_edge import __version__, cli_calibrate, cli_control, config
 from lipsync_edge.audio import Source
-from lipsync_edge.cli_parts import Parser, add_choices, add_command, load, log_to_stderr
+from lipsync_edge.cli_parts import (
+    Parser,
+    add_choices,
+    add_command,
+    load,
+    log_to_stderr,
+    reread,
+    seconds,
+    standard_input,
+)
 from lipsync_edge.errors import ConfigError, ControlError, LipsyncError, UsageError
 from lipsync_edge.notify import Notifier
 from lipsync_edge.system import hide_library_chatter, peak_rss_mb
@@ -85,18 +94,11 @@ def _add_run(commands: Any) -> None:
     command.add_argument("config", nargs="?", type=Path, help="config file (YAML)")
     command.add_argument("--play", metavar="FILE", help="sound file to speak, - for standard input")
     _add_raw(command)
-    command.add_argument("--for", metavar="S", type=_seconds, default=math.inf, dest="max_s",
+    command.add_argument("--for", metavar="S", type=seconds, default=math.inf, dest="max_s",
                          help="stop after S seconds")  # fmt: skip
     command.add_argument("--ui", choices=("auto", "face", "plain", "none"), default="auto",
                          help="face: draw the mouth; plain: a line a second")  # fmt: skip
     add_choices(command)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
-    return value
 
 
 def _add_render(commands: Any) -> None:
@@ -147,7 +149,7 @@ def _run(arguments: argparse.Namespace) -> int:
     source = open_source(play, raw_rate_hz=arguments.raw_rate) if play else None
     view = make_view("none" if arguments.json else arguments.ui, loaded.head)
     robot = Robot(
-        loaded, source, arguments.max_s, lambda text: load(arguments, arguments.config, text)
+        loaded, source, arguments.max_s, lambda text: reread(arguments, arguments.config, text)
     )
     try:
         summary = robot.run(view.draw)
@@ -210,10 +212,14 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _check_text(arguments: argparse.Namespace) -> int:
     from lipsync_edge.about import problems_of, warnings_of
+    from lipsync_edge.yamlnodes import MAX_BYTES, too_large
 
-    text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    data = standard_input().read(MAX_BYTES + 1)
     try:
-        problems = warnings_of(load(arguments, arguments.config, text))
+        if len(data) > MAX_BYTES:
+            raise ConfigError([f"{arguments.config or config.UNNAMED}: {too_large()}"])
+        text = data.decode("utf-8", "replace")
+        problems = warnings_of(reread(arguments, arguments.config, text))
     except ConfigError as error:
         if not arguments.json:
             raise

@@ -6,7 +6,8 @@ import argparse
 import json
 import math
 import os
-import sys
+import select
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lipsync_edge import config
-from lipsync_edge.cli_parts import Parser, add_command
+from lipsync_edge.cli_parts import Parser, add_command, seconds, standard_input
 from lipsync_edge.client import Client
 from lipsync_edge.errors import AudioError, UsageError
 from lipsync_edge.speech import LARGEST
@@ -31,6 +32,8 @@ SIMPLE = {
     "restart": "end in order and begin anew, as after a change of devices",
     "stop": "end the running head in order",
 }
+WRITER_S = 2.0
+"""For how long nobody may have begun to write to a pipe."""
 
 
 def add(commands: Any) -> None:
@@ -48,7 +51,7 @@ def add(commands: Any) -> None:
         "pose", nargs="+", metavar="NAME|AXIS=VALUE",
         help="a name (closed, open, half, smile, ooh, oh, ee), or axes, 0 to 1",
     )  # fmt: skip
-    pose.add_argument("--for", type=_finite, default=None, dest="hold_s", metavar="S",
+    pose.add_argument("--for", type=_hold, default=None, dest="hold_s", metavar="S",
                       help="seconds; default 10")  # fmt: skip
     _add_socket(pose)
     say = add_command(commands, "say-file", _say, "let the running head speak a WAV file",
@@ -69,7 +72,7 @@ def _add_socket(command: Parser) -> None:
 def _client(arguments: argparse.Namespace) -> Client:
     path = arguments.socket
     if arguments.config:
-        path = config.load(arguments.config).service.socket
+        path = config.load(arguments.config, may_be_pipe=True).service.socket
         if not path:
             raise UsageError(f"{arguments.config} names no service.socket.", "Use --socket PATH.")
     return Client(path)
@@ -93,10 +96,11 @@ def _status(arguments: argparse.Namespace) -> int:
 
 def text_of(status: dict[str, Any]) -> str:
     """A status for people."""
+    heard_s = status.get("heard_s")
     lines = [
         str(status.get("line", "starting")),
         f"  head {status.get('head')}, model {status.get('model')}, up {status.get('uptime_s')} s, "
-        f"heard {status.get('heard_s')} s",
+        f"heard {'nothing yet' if heard_s is None else f'{heard_s} s'}",
         f"  sound {status.get('device')}: {status.get('xruns')} xruns",
         f"  mover {status.get('ticks')} ticks, {status.get('late')} late; "
         f"board failures {status.get('board_failures')}",
@@ -144,6 +148,14 @@ def _axis(word: str) -> tuple[str, float]:
         raise UsageError(f"{word}: is no axis with a value.", hint) from None
 
 
+def _hold(text: str) -> float:
+    """For how long, for a parser."""
+    value = seconds(text)
+    if value == math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no time that ends")
+    return value
+
+
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
@@ -156,7 +168,7 @@ def _say(arguments: argparse.Namespace) -> int:
 
     with _opened(arguments.file) as sound:
         # What is wrong with it is told here, where its name is known.
-        WavSource(os.dup(sound.fileno()), arguments.file).close()
+        WavSource(os.dup(sound.fileno()), _shown(arguments.file)).close()
         with _client(arguments) as head:
             answer = head.say(sound)
     waiting = answer.get("waiting", 1)
@@ -164,25 +176,54 @@ def _say(arguments: argparse.Namespace) -> int:
     return _tell(arguments, answer, text)
 
 
-def _keep(source: BinaryIO, file: BinaryIO) -> None:
-    """Copy a sound to a file and go back to its start."""
-    if source.isatty():
-        raise AudioError("standard input is a keyboard, not sound.", "Pipe a WAV file into it.")
-    while part := source.read(1 << 20):
-        file.write(part)
-        if file.tell() > LARGEST:
-            raise AudioError("standard input is longer than 512 MB.", "Give a shorter sound.")
-    file.seek(0)
-
-
 @contextmanager
 def _opened(name: str) -> Iterator[BinaryIO]:
-    """A file to speak; standard input is kept in a file without a name until it was spoken."""
+    """A file to speak. Anything else is kept in a file without a name until it was spoken."""
     from lipsync_edge.audio.wav import plain_errors
 
-    with plain_errors(name if name != "-" else "standard input"):
-        file = open(name, "rb") if name != "-" else tempfile.TemporaryFile()  # noqa: SIM115
-        if name == "-":
-            _keep(sys.stdin.buffer, file)
+    with plain_errors(_shown(name)):
+        file = _kept(standard_input(), _shown(name)) if name == "-" else _file(name)
     with file:
         yield file
+
+
+def _shown(name: str) -> str:
+    return "standard input" if name == "-" else name
+
+
+def _file(name: str) -> BinaryIO:
+    source = open(name, "rb", opener=_open_at_once)  # noqa: SIM115  (closed by who speaks it)
+    os.set_blocking(source.fileno(), True)
+    mode = os.fstat(source.fileno()).st_mode
+    if stat.S_ISREG(mode):
+        return source
+    with source:
+        if stat.S_ISFIFO(mode):
+            select.select([source], [], [], WRITER_S)
+        kept = _kept(source, name)
+    if stat.S_ISFIFO(mode) and not os.fstat(kept.fileno()).st_size:
+        kept.close()
+        raise AudioError(f"{name} is a pipe nobody writes to.", "Start the one who speaks first.")
+    return kept
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without a wait for somebody at the other end of a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _kept(source: BinaryIO, name: str) -> BinaryIO:
+    """A copy of a sound, at its start."""
+    if source.isatty():
+        raise AudioError(f"{name} is a keyboard, not sound.", "Pipe a WAV file into it.")
+    file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        while part := source.read(1 << 20):
+            file.write(part)
+            if file.tell() > LARGEST:
+                raise AudioError(f"{name} is longer than 512 MB.", "Give a shorter sound.")
+        file.seek(0)
+    except (AudioError, OSError):
+        file.close()
+        raise
+    return file

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from lipsync_edge import config
 from lipsync_edge.errors import UsageError
@@ -52,11 +53,25 @@ def add_choices(command: Parser) -> None:
     )  # fmt: skip
 
 
-def load(
+def load(arguments: argparse.Namespace, path: Path | None) -> config.Config:
+    """The config of a file, or of a pipe, and the command line: its log level holds from now on,
+    its warnings are printed."""
+    loaded = config.load(path, _overrides(arguments), head=arguments.head, may_be_pipe=True)
+    logging.getLogger().setLevel(loaded.log.level.upper())
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return loaded
+
+
+def reread(
     arguments: argparse.Namespace, path: Path | None, text: str | None = None
 ) -> config.Config:
-    """The config of a file and the command line; its warnings are printed. ``text``: see
-    :func:`lipsync_edge.config.load`; then nothing is printed."""
+    """The same for whoever only looks: nothing is printed, set or waited for. ``text``: see
+    :func:`lipsync_edge.config.load`."""
+    return config.load(path, _overrides(arguments), head=arguments.head, text=text)
+
+
+def _overrides(arguments: argparse.Namespace) -> list[tuple[str, str]]:
     overrides = []
     if arguments.model is not None:
         overrides.append(("model.bundle", arguments.model))
@@ -67,10 +82,22 @@ def load(
         if not equals:
             raise UsageError(f"--set {item}: write it as KEY=VALUE, e.g. --set motion.rate_hz=100.")
         overrides.append((key, value))
-    loaded = config.load(path, overrides, head=arguments.head, text=text)
-    if text is not None:
-        return loaded
-    logging.getLogger().setLevel(loaded.log.level.upper())
-    for warning in loaded.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    return loaded
+    return overrides
+
+
+def standard_input() -> BinaryIO:
+    """Its bytes. UsageError where it is closed."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed.", "Pipe something into it.")
+    return sys.stdin.buffer
+
+
+def seconds(text: str) -> float:
+    """A time above 0, for a parser."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a time above 0")
+    return value

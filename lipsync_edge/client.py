@@ -15,12 +15,13 @@ import grp
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lipsync_edge.errors import ControlError
-from lipsync_edge.protocol import VERSION
+from lipsync_edge.protocol import VERSION, request_line
 
 if TYPE_CHECKING:
     from lipsync_edge.webclient import WebClient
@@ -42,12 +43,12 @@ class Client:
         """``path``: the socket, see :func:`default_socket`; ``timeout_s``: for each answer."""
         self._path = path or default_socket()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.settimeout(timeout_s)
         try:
-            self._socket.connect(self._path)
+            _connect(self._socket, self._path, timeout_s)
         except OSError as error:
             self._socket.close()
             raise _unreachable(self._path, error) from error
+        self._socket.settimeout(timeout_s)
         self._lines = self._socket.makefile("rb")
 
     def __enter__(self) -> Client:
@@ -68,13 +69,13 @@ class Client:
 
     def status(self) -> dict[str, Any]:
         """How the head is."""
-        return dict(self.ask("status")["status"])
+        return dict(self._of(self.ask("status"), "status", dict))
 
     def watch(self, hz: float = 10.0) -> Iterator[dict[str, Any]]:
         """How the head is, ``hz`` times a second (0.2 to 30), until the connection ends."""
         self.ask("watch", hz=hz)
         while True:
-            yield dict(self._read()["watch"])
+            yield dict(self._of(self._read(), "watch", dict))
 
     def mute(self, on: bool = True) -> None:
         """Silence the speaker; the mouth goes on."""
@@ -92,7 +93,7 @@ class Client:
         told: dict[str, Any] = {"name": axes} if isinstance(axes, str) else {"axes": dict(axes)}
         if hold_s is not None:
             told["hold_s"] = hold_s
-        return list(self.ask("pose", **told)["unmoved"])
+        return list(self._of(self.ask("pose", **told), "unmoved", list))
 
     def neutral(self, hold_s: float | None = None) -> None:
         """End a pose: the face at rest, for 10 s or ``hold_s``; then it follows the sound."""
@@ -105,17 +106,17 @@ class Client:
 
     def describe(self) -> dict[str, Any]:
         """Its servos with their limits, its axes and poses."""
-        return dict(self.ask("describe")["describe"])
+        return dict(self._of(self.ask("describe"), "describe", dict))
 
     def motion(self, hz: float = 30.0) -> Iterator[dict[str, Any]]:
         """What the mouth does, ``hz`` times a second (0.2 to 50), until the connection ends."""
         self.ask("watch", detail="motion", hz=hz)
         while True:
-            yield dict(self._read()["motion"])
+            yield dict(self._of(self._read(), "motion", dict))
 
     def check(self, text: str) -> list[dict[str, Any]]:
         """What the checker says of a config's text: line, key, message, remedy, severity."""
-        return list(self.ask("check", text=text)["problems"])
+        return list(self._of(self.ask("check", text=text), "problems", list))
 
     def try_config(self, text: str, hold_s: float = 60.0) -> dict[str, Any]:
         """Move by another config for ``hold_s`` (5 to 600 s); its file is left alone."""
@@ -125,7 +126,7 @@ class Client:
         """Move one servo by hand, all others off, for ``hold_s`` (0.1 to 1 s): say it again and
         again. Returns where it is, us. It is off 3 s after the last one; :meth:`follow` ends it."""
         told = self.ask("jog", servo=servo, to_us=to_us, us_per_s=us_per_s, hold_s=hold_s)
-        return float(told["us"])
+        return float(self._of(told, "us", (int, float)))
 
     def buzz(self, servo: str) -> None:
         """Let one servo wiggle, to see which it is."""
@@ -141,7 +142,7 @@ class Client:
 
     def doctor(self) -> list[dict[str, Any]]:
         """Its findings: ok, name, message, remedy. It may take some seconds."""
-        return list(self.ask("doctor")["checks"])
+        return list(self._of(self.ask("doctor"), "checks", list))
 
     def reload(self) -> dict[str, Any]:
         """Read the config anew; returns what changed. The old one stays where it is refused."""
@@ -165,42 +166,78 @@ class Client:
 
     def ask(self, command: str, fd: int = -1, **arguments: Any) -> dict[str, Any]:
         """One request and its answer; ``fd``: an open file that goes along."""
-        line = json.dumps({"v": VERSION, "cmd": command, **arguments}).encode() + b"\n"
+        is_sent = self._send(request_line({"v": VERSION, "cmd": command, **arguments}), fd)
+        answer = self._read()
+        while "watch" in answer or "motion" in answer:
+            answer = self._read()
+        told = answer.get("error")
+        if answer.get("ok") is False and isinstance(told, dict):
+            raise ControlError(str(told.get("message", "refused")), str(told.get("remedy", "")))
+        if answer.get("ok") is not True or answer.get("v") != VERSION:
+            raise self._stranger()
+        if not is_sent:
+            raise _gone()
+        return answer
+
+    def _send(self, line: bytes, fd: int) -> bool:
+        """False: the head reads no more; it may have said why before."""
         try:
             if fd >= 0:
                 socket.send_fds(self._socket, [line], [fd])
             else:
                 self._socket.sendall(line)
+        except ConnectionError:
+            return False
+        except TimeoutError as error:
+            raise _silent() from error
         except OSError as error:
-            raise ControlError("The head went away.", "Look at: lipsync-edge doctor") from error
-        answer = self._read()
-        while "watch" in answer or "motion" in answer:
-            answer = self._read()
-        if not answer.get("ok"):
-            told = answer.get("error", {})
-            raise ControlError(str(told.get("message", "refused")), str(told.get("remedy", "")))
-        return answer
+            raise _gone() from error
+        return True
 
     def _read(self) -> dict[str, Any]:
         try:
             line = self._lines.readline()
         except TimeoutError as error:
-            raise ControlError(
-                "The head does not answer.", "Look at: lipsync-edge doctor"
-            ) from error
+            raise _silent() from error
         except OSError as error:
-            raise ControlError("The head went away.") from error
+            raise _gone() from error
         if not line:
-            raise ControlError("The head went away.", "Look at: lipsync-edge doctor")
+            raise _gone()
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise ControlError(
-                f"What answers at {self._path} is no head.", "Name the right one with --socket."
-            )
+            raise self._stranger()
         return answer
+
+    def _of(self, answer: Mapping[str, Any], key: str, kind: type | tuple[type, ...]) -> Any:
+        """A part of an answer, which every head gives."""
+        if not isinstance(value := answer.get(key), kind):
+            raise self._stranger()
+        return value
+
+    def _stranger(self) -> ControlError:
+        return ControlError(
+            f"What answers at {self._path} is no head.", "Name the right one with --socket."
+        )
+
+
+def _connect(connection: socket.socket, path: str, timeout_s: float) -> None:
+    """Wait in the kernel for a place in the head's queue: a timeout of Python's own would make the
+    socket one that never waits, and a full queue refuses those at once."""
+    seconds, microseconds = divmod(max(1, round(timeout_s * 1e6)), 1_000_000)
+    limit = struct.pack("@ll", seconds, microseconds)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connection.connect(path)
+
+
+def _gone() -> ControlError:
+    return ControlError("The head went away.", "Look at: lipsync-edge doctor")
+
+
+def _silent() -> ControlError:
+    return ControlError("The head does not answer.", "Look at: lipsync-edge doctor")
 
 
 def _group(path: str) -> str:
@@ -217,6 +254,8 @@ def _unreachable(path: str, error: OSError) -> ControlError:
             f"{path} is for the group {_group(path)}, in which this user is not.",
             f"Join it: sudo usermod -aG {_group(path)} $USER, then log out and in again.",
         )
+    if isinstance(error, BlockingIOError):
+        return ControlError("The head is asked by too many at once.", "Try again in a moment.")
     return ControlError(
         f"No head answers at {path} ({error.strerror or error}).",
         "Start it: sudo systemctl start lipsync-edge; or name its socket with --socket.",

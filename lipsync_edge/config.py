@@ -74,15 +74,17 @@ def load(
     overrides: Sequence[tuple[str, str]] = (),
     head: str | None = None,
     text: str | None = None,
+    may_be_pipe: bool = False,
 ) -> Config:
     """The effective config of a file (None: the defaults alone).
 
     ``overrides``: dotted keys and values from the command line, such as
     ``("audio.lookahead_ms", "80")``; ``head``: the same as the key ``head``; ``text``: what to take
-    for the file's content. Raises ConfigError with all problems at once.
+    for the file's content; ``may_be_pipe``: wait for what is written to it, where it is a pipe.
+    Raises ConfigError with all problems at once.
     """
     problems = Problems()
-    written = _read_file(path, problems, text)
+    written = _read_file(path, problems, text, may_be_pipe)
     said = _read_overrides([*overrides, *([("head", head)] if head is not None else [])], problems)
     entries = written | said
     profile, notes = _profile(path, written, said, problems)
@@ -96,12 +98,17 @@ def load(
     return Config(**sections, head=built, source=source, warnings=tuple(notes))
 
 
-def _read_file(path: Path | None, problems: Problems, text: str | None) -> Entries:
+def _read_file(
+    path: Path | None, problems: Problems, text: str | None, may_be_pipe: bool
+) -> Entries:
     if path is None and text is None:
         return {}
     source = str(path or UNNAMED)
     walker = Walker(source, problems)
-    node = read(path, problems) if path and text is None else compose(text or "", source, problems)
+    if path and text is None:
+        node = read(path, problems, may_be_pipe)
+    else:
+        node = compose(text or "", source, problems)
     if node is not None:
         walker.walk(node, _SCHEMA)
     return walker.entries

@@ -8,23 +8,22 @@ thread takes from. docs/control.md describes the protocol, ``client`` speaks it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
 import selectors
 import socket
-import stat
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lipsync_edge import socketfile
 from lipsync_edge.clock import Clock
-from lipsync_edge.errors import ControlError
 from lipsync_edge.peer import LINE_COST, Bucket, Peer
 from lipsync_edge.protocol import (
     LONGEST_LINE,
     VERSION,
+    WITH_FILE,
     Refused,
     as_line,
     did_you_mean,
@@ -39,7 +38,6 @@ MOST_WAITING = 32  # requests that the main thread has not taken yet
 MOST_UNSENT = 262_144  # bytes that a client left unread; one that reads nothing is let go
 IDLE_S = 30.0
 """Who said nothing for so long makes room when nobody else could be heard."""
-MODE = 0o660
 Snapshot = Callable[[], Mapping[str, Any]]
 Answer = Callable[[Mapping[str, Any]], None]
 
@@ -101,32 +99,10 @@ class ControlServer:
 
     def open(self) -> None:
         """Make the socket. ControlError where that cannot be done, or another head has it."""
-        try:
-            self._remove_stale()
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                listener.bind(str(self._path))
-                self._admit()
-                listener.listen(MOST_CLIENTS)
-                listener.setblocking(False)
-            except OSError:
-                listener.close()
-                raise
-        except OSError as error:
-            raise ControlError(
-                f"The control socket {self._path} cannot be made: {error.strerror or error}.",
-                "Its folder must exist and be writable, and its path shorter than 108 letters; "
-                "set service.socket.",
-            ) from error
+        listener = socketfile.listen(self._path, MOST_CLIENTS)
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ, None)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
-
-    def _admit(self) -> None:
-        """For owner and group, the group being that of the folder."""
-        with contextlib.suppress(PermissionError):  # not one of ours: then our own group may
-            os.chown(self._path, -1, self._path.parent.stat().st_gid)
-        self._path.chmod(MODE)
 
     def publish(self, snapshot: Snapshot) -> None:
         """What ``status`` and ``watch`` tell from now on: called in the socket's thread, once,
@@ -198,26 +174,6 @@ class ControlServer:
         with contextlib.suppress(BlockingIOError):
             self._wake_out.recv(4096)
 
-    def _remove_stale(self) -> None:
-        """A socket that a killed head left behind; one that is answered is left alone."""
-        try:
-            mode = self._path.lstat().st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISSOCK(mode):
-            raise OSError(errno.EEXIST, "a file that is no socket is in its place")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(str(self._path))
-            except OSError:
-                self._path.unlink()
-                return
-        raise ControlError(
-            f"Another head is running: {self._path} answers.",
-            "Stop that one first: lipsync-edge stop.",
-        )
-
     def _accept(self) -> None:
         assert self._listener is not None
         now_s = self._clock.now()
@@ -232,10 +188,9 @@ class ControlServer:
             peer = Peer(connection, now_s)
             if not self._has_room(now_s):
                 self.refused += 1
+                busy = error_reply("busy", f"{MOST_CLIENTS} programs ask already.")
                 with contextlib.suppress(OSError):
-                    connection.send(
-                        as_line(error_reply("busy", f"{MOST_CLIENTS} programs ask already."))
-                    )
+                    connection.send(as_line({"v": VERSION, **busy}))
                 peer.close()
                 return
             self._peers.add(peer)
@@ -266,12 +221,24 @@ class ControlServer:
             self._drop(peer)
             return
         peer.fds.extend(fds)
-        if not data or len(peer.fds) > 4:
+        if len(peer.fds) > 4:
             self._drop(peer)
+            return
+        if not data:
+            self._end(peer)
             return
         peer.unread += data
         peer.heard_s = self._clock.now()
         self._digest(peer)
+
+    def _end(self, peer: Peer) -> None:
+        """It asks nothing more: it is let go when it has its answers, or at once if it left."""
+        peer.ended, peer.watch_s, peer.due_s = True, math.inf, math.inf
+        if peer.has_left:
+            self._drop(peer)
+        elif not peer.in_flight:
+            self._part(peer)
+        self._await(peer)
 
     def _digest(self, peer: Peer) -> None:
         """Answer the lines that came, as many as the bucket allows."""
@@ -315,21 +282,31 @@ class ControlServer:
         elif name not in self._commands:
             hint = did_you_mean(name, {*self._commands, "status", "watch"})
             raise Refused("unknown", f"There is no command {name!r:.60}.", hint)
-        elif len(self._waiting) >= MOST_WAITING:
-            raise Refused("busy", "Too many requests wait already.", "Try again in a moment.")
         else:
-            fd = peer.fds.popleft() if peer.fds else -1
-            known = echo(told)
+            self._put(peer, told)
 
-            def answer(reply: Mapping[str, Any]) -> None:
-                self._staged.append((peer, {**known, **reply}))
+    def _put(self, peer: Peer, told: Mapping[str, Any]) -> None:
+        """Into the queue of the main thread, with the file that came for it."""
+        fd = peer.take_file() if told["cmd"] in WITH_FILE else -1
+        if len(self._waiting) >= MOST_WAITING:
+            if fd >= 0:
+                os.close(fd)
+            raise Refused("busy", "Too many requests wait already.", "Try again in a moment.")
+        known = echo(told)
 
-            self._waiting.append(Request(name, told, fd, answer))
+        def answer(reply: Mapping[str, Any]) -> None:
+            self._staged.append((peer, {**known, **reply}))
+
+        peer.in_flight += 1
+        self._waiting.append(Request(told["cmd"], told, fd, answer))
 
     def _send_replies(self) -> None:
         while self._replies:
             peer, reply = self._replies.popleft()
+            peer.in_flight -= 1
             self._answer(peer, reply)
+            if peer.ended and not peer.in_flight:
+                self._part(peer)
 
     def _snapshot_text(self) -> bytes:
         """The snapshot as JSON, made once however many ask."""

@@ -14,7 +14,7 @@ from lipsync_edge import __version__
 from lipsync_edge.actions import Actions
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
-from lipsync_edge.audio.wav import WavSource, resampled
+from lipsync_edge.audio.wav import WavSource, plain_errors, resampled
 from lipsync_edge.clock import Clock
 from lipsync_edge.control import ControlServer
 from lipsync_edge.errors import AudioError, ControlError
@@ -96,15 +96,25 @@ class Desk:
             supervisor.wait(IDLE_S)
 
     def _open_fd(self, fd: int) -> Source:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+        try:
+            with plain_errors("the file"):  # it may be open for nothing but its name (O_PATH)
+                _refuse_other_things(os.fstat(fd))
+                os.lseek(fd, 0, os.SEEK_SET)
+        except AudioError:
             os.close(fd)
-            raise AudioError(
-                "Only a file of at most 512 MB can be spoken.", "Cut it, or give another one."
-            )
-        os.lseek(fd, 0, os.SEEK_SET)
+            raise
         # Looking through a long file of floats would hold the main thread up.
         return resampled(WavSource(fd, "the file", looks_through=False), self._rate_hz)
+
+
+def _refuse_other_things(status: os.stat_result) -> None:
+    """AudioError where it is no file, or too large a one."""
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioError(
+            "What came along is no regular file.", "lipsync-edge say-file copies a pipe first."
+        )
+    if status.st_size > LARGEST:
+        raise AudioError("The file is larger than 512 MB.", "Cut it, or give another one.")
 
 
 def _told(vitals: Vitals, shown: Snapshot, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def _told(vitals: Vitals, shown: Snapshot, more: Mapping[str, Any]) -> dict[str,
     return {
         "version": __version__, "ready": flows(vitals), "line": status_line(vitals),
         **_plain(asdict(vitals)),
-        "heard_s": round(shown.heard_s, 3), "pose": _rounded(shown.pose, 4),
+        **_rounded({"heard_s": shown.heard_s}, 3), "pose": _rounded(shown.pose, 4),
         "widths_us": _rounded(shown.widths_us, 1), **_plain(more),
     }  # fmt: skip
 
@@ -131,5 +141,5 @@ def _plain_value(value: Any) -> Any:
 
 
 def _rounded(values: Mapping[str, float], digits: int) -> dict[str, float | None]:
-    """NaN, a servo that is off, becomes null."""
-    return {k: None if math.isnan(v) else round(v, digits) for k, v in values.items()}
+    """NaN, a servo that is off, becomes null; so does the time while no clock is known."""
+    return {k: round(v, digits) if math.isfinite(v) else None for k, v in values.items()}

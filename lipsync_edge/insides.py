@@ -83,6 +83,8 @@ class Inside:
         before = self._before or self._config
         changed = self._move_by(new)
         self._before = before if text is not None else None
+        for warning in new.warnings if text is None else ():
+            log.warning("%s", warning)
         return {"changed": changed, "restarts": False}
 
     def revert(self) -> None:

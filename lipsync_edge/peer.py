@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import select
 import selectors
 import socket
 from collections import deque
@@ -47,13 +48,22 @@ class Peer:
         self.again_s = math.inf  # when its bucket is no longer empty; it is not read until then
         self.watch_s, self.due_s = math.inf, math.inf
         self.motion = False  # it watches the motion, not the status
+        self.in_flight = 0  # requests that are not answered yet
+        self.ended = False  # it asks nothing more, but may still read
         self.last_words = False  # what is unsent is all that there will be
 
     @property
     def events(self) -> int:
         """What to wait for; 0: nothing but time."""
-        reads = not self.last_words and self.again_s == math.inf
+        reads = not self.ended and not self.last_words and self.again_s == math.inf
         return selectors.EVENT_READ * reads | selectors.EVENT_WRITE * bool(self.unsent)
+
+    @property
+    def has_left(self) -> bool:
+        """It reads nothing any more; who only ended what it says does."""
+        poll = select.poll()
+        poll.register(self.socket, 0)  # POLLHUP: both ways are closed
+        return bool(poll.poll(0))
 
     def next_line(self) -> bytes | None:
         """Take a whole line from what is unread; None where there is none yet."""
@@ -63,6 +73,10 @@ class Peer:
         line = bytes(self.unread[:end])
         del self.unread[: end + 1]
         return line
+
+    def take_file(self) -> int:
+        """The file that came first, -1: there is none."""
+        return self.fds.popleft() if self.fds else -1
 
     def close_files(self) -> None:
         """Let go of files that came along."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 VERSION = 1
 LONGEST_LINE = 65_536
 """Bytes; a config is read from its file, a sound comes as an open file, so lines stay short."""
+
+WITH_FILE = ("say-file",)
+"""Commands along with which an open file comes."""
 
 WATCH_HZ, MOTION_HZ = (0.2, 30.0), (0.2, 50.0)
 """How often a second the status and the motion may be watched."""
@@ -78,6 +82,29 @@ def echo(told: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": told["id"]} if told.get("id") is not None else {}
 
 
+def request_line(told: Mapping[str, Any]) -> bytes:
+    """A request as JSON with a line break. All letters as they are: escapes would make a Cyrillic
+    config three times as long as it is."""
+    text = json.dumps(told, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"  # half a pair: as JSON escapes it, too
+
+
 def as_line(reply: Mapping[str, Any]) -> bytes:
-    """JSON with a line break."""
-    return json.dumps(reply, separators=(",", ":"), default=str).encode() + b"\n"
+    """JSON with a line break. What JSON has no number for becomes null."""
+    try:
+        text = _as_text(reply)
+    except ValueError:
+        text = _as_text(_finite(reply))
+    return text.encode() + b"\n"
+
+
+def _as_text(reply: Any) -> str:
+    return json.dumps(reply, separators=(",", ":"), default=str, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

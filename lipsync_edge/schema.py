@@ -17,8 +17,9 @@ import yaml
 from lipsync_edge.options import Rule
 from lipsync_edge.yamlnodes import KeyPath, Problems, shorten
 
-_INTEGER = re.compile(r"[+-]?(0[xX][0-9a-fA-F]+|[0-9][0-9_]*)", re.ASCII)
-_FLOAT = re.compile(r"[+-]?([0-9][0-9_]*\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", re.ASCII)
+_DIGITS = "[0-9](?:_?[0-9])*"
+_INTEGER = re.compile(rf"[+-]?(0[xX][0-9a-fA-F]+|{_DIGITS})", re.ASCII)
+_FLOAT = re.compile(rf"[+-]?({_DIGITS}\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{{1,4}})?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}", re.ASCII)
 
 

@@ -6,7 +6,9 @@ before anything is built, so that no file can cost much memory or time.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,23 +69,19 @@ def shorten(text: str) -> str:
     return printable if len(printable) <= 60 else printable[:57] + "..."
 
 
-def read(path: Path, problems: Problems) -> yaml.Node | None:
-    """The node tree of a file; None where it is empty, or bad (then a problem is noted)."""
+def read(path: Path, problems: Problems, may_be_pipe: bool = False) -> yaml.Node | None:
+    """The node tree of a file; None where it is empty, or bad (then a problem is noted).
+
+    ``may_be_pipe``: it may be a pipe that somebody writes to, too; then this waits for its end.
+    """
     source = str(path)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-            size = max(path.stat().st_size, len(data))
+        data, size = _bytes_of(path, may_be_pipe)
     except (OSError, ValueError) as error:
         problems.add(source, (), _why_unreadable(error))
         return None
     if len(data) > MAX_BYTES:
-        problems.add(
-            source,
-            (),
-            f"the file has {size / 1024:.0f} kB, the limit is {MAX_BYTES // 1024} kB; "
-            "a config is a page of text, is this the right file?",
-        )
+        problems.add(source, (), too_large(size))
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -96,7 +94,45 @@ def read(path: Path, problems: Problems) -> yaml.Node | None:
     return compose(text, source, problems)
 
 
+class _NoFile(OSError):
+    """What a name leads to is nothing to read from; as a sentence."""
+
+
+def _bytes_of(path: Path, may_be_pipe: bool) -> tuple[bytes, int]:
+    """The first bytes of a file, and how many there are; 0: nobody knows."""
+    _check_kind(path.stat(), may_be_pipe)  # devices are not even opened: some do things by that
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        _check_kind(status, may_be_pipe)  # it may be another one meanwhile
+        os.set_blocking(file.fileno(), True)
+        data = file.read(MAX_BYTES + 1)
+    is_file = stat.S_ISREG(status.st_mode)
+    if not is_file and not data:
+        raise _NoFile("nobody writes to this pipe; give the name of a YAML file")
+    return data, max(status.st_size, len(data)) if is_file else 0
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Without a wait for somebody at the other end, such as a pipe's writer."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def _check_kind(status: os.stat_result, may_be_pipe: bool) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError
+    if not stat.S_ISREG(status.st_mode) and not (may_be_pipe and stat.S_ISFIFO(status.st_mode)):
+        raise _NoFile("this is no regular file; give the name of a YAML file")
+
+
+def too_large(size: int = 0) -> str:
+    """Why so many bytes are no config; 0: so many that nobody counted on."""
+    told = f"the file has {size / 1024:.0f} kB, the limit is" if size else "this is more than"
+    return f"{told} {MAX_BYTES // 1024} kB; a config is a page of text, is this the right file?"
+
+
 def _why_unreadable(error: OSError | ValueError) -> str:
+    if isinstance(error, _NoFile):
+        return str(error)
     if isinstance(error, FileNotFoundError):
         return "there is no such file; check the name and the folder"
     if isinstance(error, IsADirectoryError):

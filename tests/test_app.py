@@ -9,6 +9,7 @@ from lipsync_edge import config
 from lipsync_edge.app import Robot
 from lipsync_edge.audio.wav import open_source
 from lipsync_edge.cli import SAMPLE
+from lipsync_edge.engine import Mover
 from lipsync_edge.servos import registers
 from lipsync_edge.summary import Summary
 from lipsync_edge.telemetry import Scene
@@ -42,6 +43,23 @@ class Stage:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return Stage(monkeypatch)
+
+
+def test_a_reloaded_mover_begins_with_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [("audio.driver", "dummy"), ("board.driver", "simulator"), ("model.runtime", "dummy")]
+    robot = Robot(config.load(None, options, head="jaw"), None)
+    robot.actions.rest(True)
+    robot.actions.show({"jawOpen": 0.5})
+    robot._attendant._care.ease = 0.25
+    begun: list[tuple[object, ...]] = []
+
+    def swap(mover: Mover, *_: float) -> None:
+        assert mover.care
+        begun.append((mover.care.resting, mover.care.ease, mover.shown))
+
+    monkeypatch.setattr(robot._pacer, "swap", swap)
+    robot._move_by(config.load(None, [*options, ("motion.idle_s", "9")], head="jaw"))
+    assert begun == [(True, 0.25, {"jawOpen": 0.5})]
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ DEVICES = {
 }
 RUNTIME = {"audio.courier", "engine", "listener", "supervisor", "telemetry", "summary", "system"}
 RUNTIME |= {"memory", "store", "supply", "notify", "realtime", "logs", "runs", "service"}
-RUNTIME |= {"control", "peer", "client", "webclient", "webplace", "speech"}
+RUNTIME |= {"control", "peer", "socketfile", "client", "webclient", "webplace", "speech"}
 APP = {
     "app",
     "attendant",

@@ -5,11 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import os
+import stat
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lipsync_edge import cli_control
 from lipsync_edge.cli import SAMPLE, main
+from lipsync_edge.cli_control import _opened
+from lipsync_edge.errors import ConfigError, UsageError
 
 COMMANDS = ("run", "render", "calibrate", "check", "devices", "doctor", "detach", "config")
 
@@ -60,6 +69,78 @@ def test_check_of_a_text_that_is_in_no_file(
     assert check("head: jaw\n") == (0, [])
     code, problems = check("board: {pwm_hz: 40}\n")  # allowed, but hardly meant
     assert (code, [p["severity"] for p in problems]) == (0, ["warning"])
+
+
+def test_a_text_without_end_is_not_read_to_its_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open("/dev/zero") as endless:
+        monkeypatch.setattr("sys.stdin", endless)
+        code, _, err = run(capsys, "check", "--text")
+    assert code == 2
+    assert "the text: this is more than 256 kB" in err
+
+
+@pytest.mark.parametrize(
+    "words", [("check", "--text"), ("say-file", "-"), ("render", "-"), ("run", "--play", "-")]
+)
+def test_a_closed_standard_input_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    code, _, err = run(capsys, *words)
+    assert code in (1, 2)
+    assert "standard input is closed." in err
+
+
+def test_a_config_may_come_through_a_pipe(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As ``lipsync-edge check <(...)`` gives it; its writer may take its time."""
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        os.write(writer, b"head: jaw-lips\n")
+        os.close(writer)
+
+    timer = threading.Timer(0.2, write)
+    timer.start()
+    code, out, _ = run(capsys, "check", f"/dev/fd/{reader}")
+    timer.join()
+    os.close(reader)
+    assert (code, "Head jaw-lips" in out) == (0, True)
+    os.mkfifo(tmp_path / "pipe")
+    code, _, err = run(capsys, "check", str(tmp_path / "pipe"))
+    assert (code, "nobody writes to this pipe" in err) == (2, True)
+
+
+class Enough(UsageError):
+    """The robot was made."""
+
+
+def test_a_reload_alone_sets_and_prints_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[Any] = []
+
+    def robot(*told: Any) -> None:
+        made.extend(told)
+        raise Enough("It is made.")
+
+    monkeypatch.setattr("lipsync_edge.app.Robot", robot)
+    path = tmp_path / "robot.yaml"
+    path.write_text("log: {level: warning}\nboard: {pwm_hz: 40}\n")
+    code, _, err = run(capsys, "run", str(path))
+    assert (code, logging.getLogger().level) == (2, logging.WARNING)
+    assert err.startswith("warning: ")
+    path.write_text("log: {level: error}\nboard: {pwm_hz: 40}\n")
+    assert made[3](None).log.level == "error"
+    assert logging.getLogger().level == logging.WARNING, "it may yet be refused"
+    assert capsys.readouterr() == ("", "")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match="no regular file"):
+        made[3](None)
 
 
 def test_config_prints_what_loads_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -160,7 +241,54 @@ def test_an_impossible_raw_rate_is_2(capsys: pytest.CaptureFixture[str], rate: s
 
 @pytest.mark.parametrize("seconds", ["-1", "0", "nan", "soon"])
 def test_an_impossible_duration_is_2(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
-    assert run(capsys, "run", "--for", seconds)[0] == 2
+    for words in (("run",), ("pose", "smile")):
+        code, _, err = run(capsys, *words, "--for", seconds)
+        assert code == 2
+        assert f"argument --for: {seconds} is not a time above 0" in err
+
+
+def test_a_pose_is_held_for_a_time_that_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "pose", "smile", "--for", "inf")
+    assert (code, "inf is no time that ends" in err) == (2, True)
+
+
+# What is spoken -----------------------------------------------------------------------------------
+
+
+def test_a_file_is_spoken_as_it_is_and_a_pipe_is_kept_first(tmp_path: Path) -> None:
+    whole = SAMPLE.read_bytes()
+    with _opened(str(SAMPLE)) as file:
+        assert file.name == str(SAMPLE)
+        assert os.get_blocking(file.fileno())
+    os.mkfifo(pipe := tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: pipe.write_bytes(whole))
+    writer.start()
+    with _opened(str(pipe)) as file:
+        writer.join()
+        assert stat.S_ISREG(os.fstat(file.fileno()).st_mode), "as the head wants it"
+        assert file.read() == whole
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (os.mkfifo, "is a pipe nobody writes to. Start"),
+        (os.mkdir, "is a folder."),
+        (lambda path: os.symlink("/dev/null", path), "is empty."),
+        (lambda path: os.symlink(os.ttyname(os.openpty()[1]), path), "is a keyboard, not sound."),
+    ],
+)
+def test_what_cannot_be_spoken_is_told_without_a_wait(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    make: Callable[[Path], object],
+    said: str,
+) -> None:
+    monkeypatch.setattr(cli_control, "WRITER_S", 0.05)
+    make(tmp_path / "sound")
+    code, _, err = run(capsys, "say-file", str(tmp_path / "sound"))
+    assert (code, f"{tmp_path / 'sound'} {said}" in err) == (1, True), err
 
 
 def test_render_replaces_only_files(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import string
 import subprocess
 import sys
@@ -111,7 +113,7 @@ def test_an_empty_config_is_the_defaults(write: Write, text: str) -> None:
 
 def test_scalars_are_read_by_their_declared_type(write: Write) -> None:
     path = write(
-        "audio: {input: no, output: 1:30, faults: 010, rate_hz: 0x5dc0, lookahead_ms: 1e2,"
+        "audio: {input: no, output: 1:30, faults: 010, rate_hz: 0x5dc0, lookahead_ms: 1_0e1,"
         " retry_s: .5, frames_per_buffer: '0512'}\n"
         "model: {bundle: ~}\n"
         "head: head.yaml\n"
@@ -181,6 +183,18 @@ MISTAKES = {
         "2: audio.lookahead_ms: 5000 is too large; allowed is 0 to 2000 ms (how long sound waits",
     ),
     "too small": ("audio: {retry_s: 0}", "1: audio.retry_s: 0 is too small; allowed is 0.1 to 60"),
+    "two underscores": (
+        "audio: {lookahead_ms: 1__0}",
+        "1: audio.lookahead_ms: 1__0 is not a finite number; allowed is 0 to 2000 ms",
+    ),
+    "an underscore at the end": (
+        "audio: {rate_hz: 5_}",
+        "1: audio.rate_hz: 5_ is not a finite number; allowed is 0 to",
+    ),
+    "an underscore before the point": (
+        "audio: {retry_s: 1_.5}",
+        "1: audio.retry_s: 1_.5 is not a finite number; allowed is 0.1 to 60",
+    ),
     "choice": (
         "audio: {driver: portaudo}",
         "1: audio.driver: portaudo is not one of auto, portaudio, dummy; did you mean portaudio?",
@@ -381,6 +395,23 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     wav = tmp_path / "sound.yaml"
     wav.write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
     assert problems(wav)[0].startswith("sound.yaml:1: there is a character that is not text")
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, write: Write) -> None:
+    """A head that runs may be asked to read such a one, and would be held up for ever."""
+    wrong = tmp_path / "wrong.yaml"
+    terminal = os.openpty()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        os.mkfifo(tmp_path / "pipe")
+        for name in (tmp_path / "pipe", tmp_path / "socket", os.ttyname(terminal[1]), "/dev/zero"):
+            wrong.symlink_to(name)
+            expected = "wrong.yaml: this is no regular file; give the name of a YAML file"
+            assert problems(wrong) == [expected]
+            assert problems(write("head: ./wrong.yaml\n")) == [expected]
+            wrong.unlink()
+    for end in terminal:
+        os.close(end)
 
 
 def test_a_file_of_10_mb_is_refused_by_its_size(tmp_path: Path) -> None:

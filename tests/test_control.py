@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,9 +18,9 @@ from hypothesis import strategies as st
 
 from lipsync_edge.client import Client
 from lipsync_edge.clock import VirtualClock
-from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer
+from lipsync_edge.control import MOST_CLIENTS, MOST_WAITING, ControlServer, Request
 from lipsync_edge.errors import ControlError
-from lipsync_edge.protocol import LONGEST_LINE, Refused, parse
+from lipsync_edge.protocol import LONGEST_LINE, Refused, parse, request_line
 
 
 class Bench:
@@ -30,6 +32,7 @@ class Bench:
         self.server = ControlServer(self.path, self.clock, ("mute", "say-file"))
         self.server.open()
         self.server.publish(lambda: {"line": "fine"})
+        self.keep: list[socket.socket] = []
 
     def connect(self) -> socket.socket:
         peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -67,6 +70,8 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
     made.server.close()
+    for peer in made.keep:
+        peer.close()
 
 
 def line(**told: object) -> bytes:
@@ -118,6 +123,15 @@ def test_what_is_no_request_is_told_why(bench: Bench, sent: bytes, code: str) ->
     assert answer["error"]["code"] == code
     assert bench.server.take() == []
     assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
+
+
+def test_an_answer_is_json_whatever_number_is_in_it(bench: Bench) -> None:
+    bench.server.publish(lambda: {"a": [math.inf, (1.5, -math.inf)], "b": {"c": math.nan}, "d": 1})
+    peer = bench.connect()
+    peer.sendall(line(cmd="status"))
+    bench.work()
+    told = json.loads(peer.recv(1000), parse_constant=pytest.fail)["status"]
+    assert told == {"a": [None, [1.5, None]], "b": {"c": None}, "d": 1}
 
 
 def test_half_a_line_waits_for_its_other_half(bench: Bench) -> None:
@@ -200,7 +214,8 @@ def test_a_full_queue_is_busy(bench: Bench) -> None:
 def test_too_many_programs(bench: Bench) -> None:
     peers = [bench.connect() for _ in range(MOST_CLIENTS)]
     late = bench.connect()
-    assert bench.read(late)[0]["error"]["code"] == "busy"
+    (busy,) = bench.read(late)
+    assert (busy["v"], busy["error"]["code"]) == (1, "busy")
     peers[0].close()
     bench.work()
     assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"]
@@ -235,6 +250,12 @@ def n_open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+def content(request: Request) -> bytes:
+    """Of the file that came along, which is closed then."""
+    with open(request.take_fd(), "rb") as file:
+        return file.read()
+
+
 def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> None:
     path = tmp_path / "note"
     path.write_text("hello")
@@ -245,13 +266,86 @@ def test_files_go_along_and_none_stays_open(bench: Bench, tmp_path: Path) -> Non
             socket.send_fds(peer, [wanted], [file.fileno()])
             bench.work()
     first, second = bench.server.take()
-    fd = first.take_fd()
-    assert os.read(fd, 10) == b"hello"
-    os.close(fd)
+    assert content(first) == b"hello"
     first.reply()
     second.refuse("no", "No.")
     bench.server.publish(dict)
     assert n_open_files() == before
+
+
+def test_no_order_takes_the_file_of_the_next_one(bench: Bench, tmp_path: Path) -> None:
+    files = []
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+        files.append(os.open(tmp_path / name, os.O_RDONLY))
+    peer, before = bench.connect(), n_open_files()
+    socket.send_fds(peer, [line(cmd="mute") + line(cmd="say-file")], files[:1])
+    bench.work()
+    mute, say = bench.server.take()
+    assert mute.take_fd() == -1
+    assert content(say) == b"a"
+    socket.send_fds(peer, [line(cmd="mute") * MOST_WAITING + line(cmd="say-file")], files[:1])
+    bench.work()
+    assert len(bench.server.take()) == MOST_WAITING
+    socket.send_fds(peer, [line(cmd="say-file")], files[1:])
+    bench.work()
+    (say,) = bench.server.take()
+    assert content(say) == b"b", "the one that was busy took its own along"
+    assert n_open_files() == before
+    for fd in files:
+        os.close(fd)
+
+
+def test_who_ends_what_it_says_gets_its_answers(bench: Bench) -> None:
+    """As ``echo ... | socat - UNIX:...`` does."""
+    peer = bench.connect()
+    peer.sendall(line(cmd="mute", id=1) + line(cmd="status", id=2) + line(cmd="mute", id=3))
+    peer.shutdown(socket.SHUT_WR)
+    bench.work()
+    assert [a["id"] for a in bench.read(peer)] == [2]
+    first, second = bench.server.take()
+    for request in (second, first):
+        request.reply()
+        bench.server.publish(dict)
+        assert len(bench.read(peer)) == 1
+    peer.settimeout(0.2)
+    bench.work()
+    assert peer.recv(1) == b"", "then it is let go"
+    assert bench.server._peers == set()
+
+
+def test_who_ends_and_waits_for_nothing_is_let_go(bench: Bench) -> None:
+    for said in (b"", line(cmd="watch", hz=10), b'{"v":1,"cmd'):
+        peer = bench.connect()
+        peer.sendall(said)
+        peer.shutdown(socket.SHUT_WR)
+        bench.work()
+        bench.read(peer)
+        assert bench.server._peers == set()
+
+
+def test_who_ends_and_reads_nothing_may_stay_no_longer_than_others(bench: Bench) -> None:
+    bench.server.publish(lambda: {"much": "x" * 200_000})
+    for _ in range(MOST_CLIENTS):
+        peer = bench.connect()
+        peer.sendall(line(cmd="status") + line(cmd="mute"))
+        peer.shutdown(socket.SHUT_WR)
+        bench.work()
+        bench.keep.append(peer)
+    assert len(bench.server._peers) == MOST_CLIENTS
+    bench.clock.sleep_until(40.0)
+    assert len(bench.ask(bench.connect(), line(cmd="status"))) == 1
+    assert len(bench.server._peers) <= MOST_CLIENTS
+
+
+def test_who_left_is_not_waited_for(bench: Bench) -> None:
+    for _ in range(MOST_CLIENTS + 1):
+        peer = bench.connect()
+        peer.sendall(line(cmd="mute"))
+        peer.close()
+        bench.work()
+        assert bench.server._peers == set(), "it reads no answer"
+    assert len(bench.server.take()) == MOST_CLIENTS + 1
 
 
 def test_a_killed_head_leaves_a_socket_that_does_no_harm(tmp_path: Path) -> None:
@@ -267,6 +361,38 @@ def test_a_killed_head_leaves_a_socket_that_does_no_harm(tmp_path: Path) -> None
     assert not os.path.exists(path)
 
 
+def crowd(path: str) -> list[socket.socket]:
+    """So many callers that no one more may wait."""
+    callers = []
+    while True:
+        callers.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        callers[-1].setblocking(False)
+        try:
+            callers[-1].connect(path)
+        except BlockingIOError:
+            return callers
+
+
+def test_a_head_that_lets_in_nobody_keeps_its_socket(bench: Bench) -> None:
+    callers = crowd(bench.path)
+    with pytest.raises(ControlError, match="Another head"):
+        ControlServer(bench.path, VirtualClock(), ()).open()
+    for caller in callers:
+        caller.close()
+    bench.work(100)
+    bench.clock.sleep_until(1.0)
+    assert bench.ask(bench.connect(), line(cmd="status"))[0]["ok"], "it is reached as before"
+
+
+def test_the_socket_of_another_kind_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        with pytest.raises(ControlError, match="cannot be made"):
+            ControlServer(str(path), VirtualClock(), ()).open()
+    assert path.is_socket()
+
+
 def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     path.write_text("mine")
@@ -278,6 +404,96 @@ def test_a_file_in_its_place_is_left_alone(tmp_path: Path) -> None:
 def test_the_client_tells_that_nobody_is_there(tmp_path: Path) -> None:
     with pytest.raises(ControlError, match="systemctl start"):
         Client(str(tmp_path / "none.sock"))
+
+
+def test_the_client_waits_for_a_place_in_the_queue(bench: Bench) -> None:
+    callers = crowd(bench.path)
+    with pytest.raises(ControlError, match="too many at once"):
+        Client(bench.path, timeout_s=0.1)
+
+    def make_room() -> None:
+        for caller in callers:
+            caller.close()
+        bench.work(100)
+
+    timer = threading.Timer(0.2, make_room)
+    timer.start()
+    Client(bench.path, timeout_s=5.0).close()
+    timer.join()
+
+
+class Answering:
+    """A program at a socket that says one thing to whoever comes, then reads nothing."""
+
+    def __init__(self, path: Path, said: bytes, reads: bool = True) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._said, self._reads = said, reads
+        self._thread = threading.Thread(target=self._answer)
+        self._thread.start()
+
+    def _answer(self) -> None:
+        peer, _ = self._listener.accept()
+        with peer:
+            if self._reads:
+                peer.recv(1000)
+            peer.sendall(self._said)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'{"ok":true}\n',
+        b'{"v":1,"ok":true}\n',
+        b'{"v":1,"ok":true,"status":null}\n',
+        b'{"ok":false,"error":"no"}\n',
+        b'{"ok":false,"error":null}\n',
+        b'{"ok":false}\n',
+        b"{}\n",
+        b"null\n",
+        b"[" * 60_000 + b"\n",
+        b"220 mail.example.org\r\n",
+    ],
+)
+def test_another_program_is_told_from_a_head(tmp_path: Path, said: bytes) -> None:
+    other = Answering(tmp_path / "other.sock", said)
+    client = Client(str(tmp_path / "other.sock"), 5.0)
+    with pytest.raises(ControlError, match="is no head"):
+        client.status()
+    client.close()
+    other.close()
+
+
+def test_the_reason_is_told_by_a_head_that_reads_no_more(tmp_path: Path) -> None:
+    why = b'{"ok":false,"error":{"code":"busy","message":"16 programs ask already."}}\n'
+    other = Answering(tmp_path / "busy.sock", why, reads=False)
+    with Client(str(tmp_path / "busy.sock"), 5.0) as client:
+        other.close()
+        with pytest.raises(ControlError, match="16 programs ask already"):
+            client.mute()
+        with pytest.raises(ControlError, match="went away"):
+            client.mute()
+
+
+def test_an_answer_from_before_is_none_to_what_was_not_sent(tmp_path: Path) -> None:
+    other = Answering(tmp_path / "late.sock", b'{"v":1,"ok":true}\n', reads=False)
+    with Client(str(tmp_path / "late.sock"), 5.0) as client:
+        other.close()
+        with pytest.raises(ControlError, match="went away"):
+            client.mute()
+
+
+def test_letters_of_any_script_take_no_more_room_than_in_a_file() -> None:
+    told = {"v": 1, "cmd": "check", "text": "# Привет, робот \U0001f916\n" * 1000}
+    assert len(request_line(told)) < 1.1 * len(told["text"].encode())  # type: ignore[attr-defined]
+    assert parse(request_line(told)[:-1]) == told
+    half = {"v": 1, "cmd": "pose", "name": "\udcff"}  # a byte that is no UTF-8, of a command line
+    assert parse(request_line(half)[:-1]) == half
 
 
 WORDS = st.one_of(

@@ -169,7 +169,7 @@ def test_what_is_no_sound_is_told(head: Head, tmp_path: Path) -> None:
     text.write_text("hello")
     with text.open("rb") as file, pytest.raises(ControlError, match="WAV"):
         head.client.say(file)
-    with open("/dev/zero", "rb") as endless, pytest.raises(ControlError, match="512 MB"):
+    with open("/dev/zero", "rb") as endless, pytest.raises(ControlError, match="regular file"):
         head.client.say(endless)
     with pytest.raises(ControlError, match="No open file"):
         head.client.ask("say-file")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import socket
 import wave
@@ -22,6 +23,7 @@ from lipsync_edge.audio import Samples
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.build import make_board, make_care, make_chain, make_model
+from lipsync_edge.cli_control import text_of
 from lipsync_edge.clock import Bell, VirtualClock
 from lipsync_edge.desk import Desk
 from lipsync_edge.errors import AudioError
@@ -29,7 +31,7 @@ from lipsync_edge.health import Vitals
 from lipsync_edge.insides import Inside
 from lipsync_edge.orders import POSES, Orders
 from lipsync_edge.servos.rig import Rig
-from lipsync_edge.speech import MOST_FILES, Speech
+from lipsync_edge.speech import LARGEST, MOST_FILES, Speech
 from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.telemetry import Telemetry
 
@@ -210,6 +212,15 @@ def test_what_can_be_asked_and_told_is_documented(head: Head) -> None:
         assert f"`{name}`" in text, name
 
 
+def test_a_status_is_json_before_anything_was_heard(head: Head) -> None:
+    head.go_on(4 * TICK_S)
+    head.client.sendall(b'{"v":1,"cmd":"status"}\n')
+    head.go_on(4 * TICK_S)
+    told = json.loads(head.client.recv(1 << 16), parse_constant=pytest.fail)["status"]
+    assert told["heard_s"] is None
+    assert "heard nothing yet" in text_of(told)
+
+
 # Files --------------------------------------------------------------------------------------------
 
 
@@ -304,6 +315,30 @@ def test_a_float_file_with_nan_is_spoken_with_silence_there(head: Head, tmp_path
     assert head.ask("say-file", path)["ok"]
     spoken = head.carry(20)
     assert (spoken == 16384).sum() == 800
+
+
+def test_a_file_that_is_only_named_is_refused(head: Head, tmp_path: Path) -> None:
+    """O_PATH: every access to what is behind it fails."""
+    path = sound(tmp_path / "1.wav", 500, 0.1)
+    head.go_on(TICK_S)  # it is let in
+    before = len(os.listdir("/proc/self/fd"))
+    fd = os.open(path, os.O_PATH)
+    socket.send_fds(head.client, [b'{"v":1,"cmd":"say-file"}\n'], [fd])
+    os.close(fd)
+    head.go_on(4 * TICK_S)
+    error = json.loads(head.client.recv(1 << 16))["error"]
+    assert (error["code"], error["message"]) == (
+        "failed", "the file cannot be read: Bad file descriptor."
+    )  # fmt: skip
+    assert len(os.listdir("/proc/self/fd")) == before, "and closed"
+    assert head.ask("say-file", path)["ok"]
+
+
+def test_what_is_no_file_and_what_is_too_large_are_told_apart(head: Head, tmp_path: Path) -> None:
+    assert "no regular file" in head.ask("say-file", Path("/dev/null"))["error"]["message"]
+    large = sound(tmp_path / "large.wav", 500, 0.1)
+    os.truncate(large, LARGEST + 1)
+    assert "larger than 512 MB" in head.ask("say-file", large)["error"]["message"]
 
 
 # One servo by hand --------------------------------------------------------------------------------

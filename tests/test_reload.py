@@ -17,6 +17,7 @@ from lipsync_edge.build import Chain, make_board, make_care, make_chain, make_mo
 from lipsync_edge.clock import Bell, VirtualClock
 from lipsync_edge.config import Config
 from lipsync_edge.errors import UsageError
+from lipsync_edge.insides import Inside
 from lipsync_edge.reload import changes, live_changes
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.supervisor import Supervisor
@@ -114,6 +115,16 @@ def test_a_rest_and_warmth_go_along() -> None:
     assert np.isnan(moving.run(200)[-1]).all(), "it rests, and is off"
 
 
+def test_who_switched_all_off_waits_for_no_reload() -> None:
+    moving = Moving(settings())
+    moving.actions.show({"jawOpen": 1.0})
+    assert moving.run(100)[-1, 0] > 1700, "far from neutral"
+    moving.actions.detach()
+    moving.reload(settings(("motion.idle_s", "9")))
+    assert np.isnan(moving.run(1)).all(), "no way to neutral first"
+    assert moving.actions.resting
+
+
 def test_released_servos_stay_released() -> None:
     moving = Moving(settings(("motion.idle_s", "1")))
     moving._put = 10**9  # nobody speaks
@@ -157,3 +168,20 @@ def test_what_takes_a_restart_is_refused_as_a_whole(key: str, value: str) -> Non
     with pytest.raises(UsageError, match="lipsync-edge restart") as refused:
         live_changes(old, config.load(None, list(said.items())))
     assert key.rpartition(".")[2] in str(refused.value)
+
+
+def test_warnings_are_for_the_config_that_was_taken(caplog: pytest.LogCaptureFixture) -> None:
+    def read(*said: tuple[str, str]) -> Config:
+        return settings(("motion.rate_hz", "100"), ("board.pwm_hz", "60"), *said)
+
+    files = [read(("motion.idle_s", "9")), read(("audio.lookahead_ms", "100"))]
+    inside = Inside(
+        read(), "", (), lambda _: files.pop(0), lambda _: None, None, lambda _: False,
+        Supervisor(VirtualClock()),
+    )  # fmt: skip
+    assert inside.reload()["changed"] == ["motion.idle_s"]
+    (warning,) = caplog.messages
+    assert "motion.rate_hz: 100 ticks a second" in warning
+    with pytest.raises(UsageError):
+        inside.reload()
+    assert caplog.messages == [warning]

@@ -68,6 +68,8 @@ class StdinSource(PcmSource):
                 f"a raw rate of {raw_rate_hz} Hz cannot be played.",
                 f"It must lie in {LOW_HZ} to {HIGH_HZ} Hz.",
             )
+        if fd is None and sys.stdin is None:
+            raise AudioError(f"{NAME} is closed.", "Pipe sound into it.")
         fd = sys.stdin.fileno() if fd is None else fd
         if os.isatty(fd):
             raise AudioError(

@@ -14,7 +14,7 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
-from lipsync_edge.protocol import LONGEST_LINE, VERSION
+from lipsync_edge.protocol import LONGEST_LINE, VERSION, request_line
 from lipsync_edge.web.refusal import EngineDown, EngineRefused
 
 ANSWER_S = 10.0
@@ -153,8 +153,7 @@ class Engine:
 
 
 def _line(number: int, cmd: str, arguments: Answer) -> bytes:
-    told = {"v": VERSION, "id": number, "cmd": cmd, **arguments}
-    line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
+    line = request_line({"v": VERSION, "id": number, "cmd": cmd, **arguments})
     if len(line) > LONGEST_LINE:
         raise EngineRefused("too-long", f"The head takes at most {LONGEST_LINE} bytes at once.")
     return line
