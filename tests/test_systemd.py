@@ -15,6 +15,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,8 @@ def test_the_page_is_shut_in_and_gives_way_to_the_head() -> None:
     text = WEB_UNIT.read_text()
     assert option("CapabilityBoundingSet", WEB_UNIT) == "CAP_NET_BIND_SERVICE"
     assert re.findall(r"^ReadWritePaths=-?(.*)$", text, re.MULTILINE) == ["/etc/lipsync-edge"]
+    # What `sudo lipsync-edge-web pin` believes.
+    assert option("ReadOnlyPaths", WEB_UNIT) == "-/etc/lipsync-edge/web.yaml"
     assert "DeviceAllow" not in text
     assert option("User", WEB_UNIT) != option("User")
     assert option("SupplementaryGroups", WEB_UNIT) == option("Group")  # the socket's
@@ -264,21 +267,47 @@ def test_all_of_systemds_files_are_where_systemd_looks(root: Path) -> None:
     assert re.search(r"^lipsync:.*:/usr/sbin/nologin$", (root / "etc/passwd").read_text(), re.M)
 
 
-def test_the_page_may_replace_the_config_and_nothing_beside_it(root: Path) -> None:
+def root_may_write(path: Path) -> bool:
+    """Whether the kernel lets root open the file with O_CREAT, as editors and shells do, where
+    ``fs.protected_regular`` is 2, as systemd sets it: may_create_in_sticky in its fs/namei.c."""
+    folder, file = path.parent.stat(), path.stat()
+    shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return not shared or file.st_uid in (0, folder.st_uid)
+
+
+def test_root_the_page_and_the_head_get_at_the_config(root: Path) -> None:
     setpriv, _ = need("setpriv"), need("systemd-tmpfiles")
     if os.getuid():
         pytest.skip("only root makes users")
     make_accounts(root)
+    settings = root / "etc/lipsync-edge/config.yaml"
+    settings.parent.chmod(0o1775)  # of an earlier install
+    os.chown(settings, 1000, 1000)
+    assert not root_may_write(settings)
     install(root)
-    profile = root / "etc/lipsync-edge/head.yaml"
-    profile.write_text("the owner's own\n")
     user = re.search(r"^lipsync-web:x:(\d+):(\d+):", (root / "etc/passwd").read_text(), re.M)
+    assert root_may_write(settings)
+    assert (settings.stat().st_uid, settings.stat().st_mode & 0o777) == (int(user[1]), 0o644)
     become = f"{setpriv} --reuid={user[1]} --regid={user[2]} --clear-groups"
-    for name, may in (("config.yaml", True), ("head.yaml", False)):
-        save = f"cd {profile.parent} && exec {become} sh -c 'cp {name} new && mv -f new {name}'"
-        result = run("sh", "-c", save)
-        assert (result.returncode == 0) is may, result.stderr
-    assert (profile.read_text(), profile.stat().st_uid) == ("the owner's own\n", 0)
+    save = "cp config.yaml new && mv -f new config.yaml"
+    saved = run("sh", "-c", f"cd {settings.parent} && exec {become} sh -c '{save}'")
+    assert saved.returncode == 0, saved.stderr
+    stranger = f"cd {settings.parent} && exec {setpriv} --reuid=65534 --clear-groups sh -c "
+    assert run("sh", "-c", f"{stranger} 'cat config.yaml'").returncode == 0  # so may the head
+    assert run("sh", "-c", f"{stranger} 'touch new'").returncode != 0
+    install(root, WEB="no")
+    for path, mode in ((settings, 0o644), (settings.parent, 0o755)):
+        told = path.stat()
+        assert (told.st_uid, told.st_gid, told.st_mode & 0o7777) == (0, 0, mode)
+    install(root)
+    install(root, "uninstall")
+    assert (settings.stat().st_uid, settings.parent.stat().st_gid) == (0, 0)
+
+
+def test_a_config_that_is_gone_keeps_nobody_from_uninstalling(root: Path) -> None:
+    (root / "etc/lipsync-edge/config.yaml").unlink()
+    install(root, "uninstall")
+    assert not list((root / UNITS).rglob("*.service"))
 
 
 def test_a_config_that_was_changed_stays(root: Path) -> None:

@@ -277,14 +277,14 @@ remove_web() {
     if live; then
         systemctl disable --now "$WEB_UNIT" 2>/dev/null || true
     fi
-    web_files | while read -r _ to; do rm -f "$DESTDIR$to"; done
-    rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d"
-    rm -f "$DESTDIR$WANTS/$WEB_UNIT" "$DESTDIR/usr/local/bin/lipsync-edge-web"
     if [ "$(id -u)" = 0 ] && [ -d "$DESTDIR$ETC" ]; then
         chown root:root "$DESTDIR$ETC"
         chmod 755 "$DESTDIR$ETC"
-        chown -h root:root "$DESTDIR$ETC/config.yaml"
+        [ ! -e "$DESTDIR$ETC/config.yaml" ] || chown -h root:root "$DESTDIR$ETC/config.yaml"
     fi
+    web_files | while read -r _ to; do rm -f "$DESTDIR$to"; done
+    rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d"
+    rm -f "$DESTDIR$WANTS/$WEB_UNIT" "$DESTDIR/usr/local/bin/lipsync-edge-web"
 }
 
 undo_firmware() {
