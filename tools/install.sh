@@ -10,6 +10,8 @@
 # HEAD=jaw OUTPUT=USB: what a config that is made now shall say.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
 # WEB=no: without the web page, and without that of an earlier install.
+# BOARD="Raspberry Pi 5": for which computer, where that is not this one.
+# PINS=rpi-lgpio: another library for the pins than the one that is usual there.
 set -eu
 
 DESTDIR=${DESTDIR:-}
@@ -129,16 +131,46 @@ copy_source() {
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
 }
 
-# The pins' library compiles on a Pi, or needs a newer system; without pins nobody needs it.
-install_pins() {
-    case "$([ -n "$DESTDIR" ] || tr -d '\0' 2>/dev/null </proc/device-tree/model)" in
-    *"Raspberry Pi 5"*) pins="rpi-lgpio>=0.6" ;;
-    *"Raspberry Pi"*) pins="RPi.GPIO>=0.7.1" ;;
-    *) pins=${PINS:-} ;;
+# Which library this computer's pins need; nothing where it has none, or where nobody can know.
+pins_library() {
+    if [ -n "${PINS:-}" ]; then
+        echo "$PINS"
+        return
+    fi
+    case "${BOARD:-$([ -n "$DESTDIR" ] || tr -d '\0' 2>/dev/null </proc/device-tree/model)}" in
+    *"Raspberry Pi 5"* | *"Compute Module 5"*) echo "rpi-lgpio>=0.6" ;;
+    *"Raspberry Pi"*) echo "RPi.GPIO>=0.7.1" ;;
     esac
-    [ -z "$pins" ] || pip install "$pins" ||
+}
+
+# It compiles on a Pi, or needs a newer system; without pins nobody needs it.
+install_pins() {
+    pins=$(pins_library)
+    case "$pins" in
+    "") return 0 ;;
+    rpi-lgpio*) leave RPi.GPIO ;;
+    RPi.GPIO*) leave rpi-lgpio ;;
+    esac
+    [ -n "$DESTDIR$WHEELS" ] || pins_compiler || true # most need none
+    with_pins pip install ||
         say "note: $pins could not be installed: LED, button, /OE and servo power stay unused"
 }
+
+# Both are the same module to Python, so the other one has to go first.
+leave() {
+    ! "$venv/bin/python" -m pip show --quiet "$1" 2>/dev/null ||
+        "$venv/bin/python" -m pip uninstall --quiet --yes "$1"
+}
+
+pins_compiler() {
+    case "$pins" in
+    *lgpio*) sh "$SOURCE/tools/system-packages.sh" pins "$PYTHON" ;;
+    esac
+}
+
+# PYPI is lgpio's own word: it compiles the C sources that it brings, and needs no library of the
+# system, which has it in some releases only.
+with_pins() { (export PYPI=1 && "$@" "$pins"); }
 
 # A venv names itself in its scripts; in a root file system that is not where it will be.
 rewrite_paths() {
@@ -309,14 +341,22 @@ purge() {
 
 collect_wheels() {
     [ -n "$WHEELS" ] || die "say where to: make wheels WHEELS=folder"
+    sh "$SOURCE/tools/system-packages.sh" robot "$PYTHON"
+    pins=$(pins_library)
+    pins_compiler
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     copy_source "$work/source"
     "$PYTHON" -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip wheel --quiet --disable-pip-version-check \
-        --wheel-dir "$WHEELS" "$work/source$(extras)" 'setuptools>=70.1' ${PINS:+"$PINS"}
+    collect "$work/source$(extras)" 'setuptools>=70.1'
+    [ -z "$pins" ] || with_pins collect ||
+        say "note: $pins could not be had: LED, button, /OE and servo power will stay unused"
     rm -f "$WHEELS"/lipsync_edge-*.whl # `install` builds it from the source that it finds
     say "collected in $WHEELS; on a computer of the same kind: make install WHEELS=$WHEELS"
+}
+
+collect() {
+    "$work/venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$WHEELS" "$@"
 }
 
 case "${1:-}" in
