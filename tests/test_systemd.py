@@ -352,6 +352,27 @@ def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:
     assert not link.is_symlink()
 
 
+def test_an_install_that_broke_off_is_ended_by_the_next(tmp_path: Path) -> None:
+    wall = tmp_path / "etc/alsa"
+    wall.parent.mkdir()
+    wall.touch()  # no folder: what goes there cannot be copied, and the unit was copied before
+    broken = run("sh", ROOT / "tools/install.sh", "files", DESTDIR=str(tmp_path))
+    assert broken.returncode != 0
+    assert (tmp_path / UNITS / UNIT.name).exists()
+    wall.unlink()
+    install(tmp_path)
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    assert {path.name for path in wants.iterdir()} == {UNIT.name, WEB_UNIT.name}
+
+
+def test_the_services_may_read_what_a_cautious_user_installs(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    command = 'umask 077 && exec sh "$0" files'
+    done = run("sh", "-c", command, ROOT / "tools/install.sh", DESTDIR=str(root))
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in root.rglob("*") if not path.lstat().st_mode & stat.S_IROTH]
+
+
 def test_a_head_without_a_page(root: Path) -> None:
     with_page = set(tree(root))
     install(root, WEB="no")

@@ -13,6 +13,7 @@
 # BOARD="Raspberry Pi 5": for which computer, where that is not this one.
 # PINS=rpi-lgpio: another library for the pins than the one that is usual there.
 set -eu
+umask 022 # the services' users read what root puts here
 
 DESTDIR=${DESTDIR:-}
 DESTDIR=${DESTDIR%/}
@@ -181,7 +182,9 @@ rewrite_paths() {
 }
 
 install_files() {
-    news=$(new_units)
+    # Who disabled a service wants it so after an update too. First of all: what breaks off further
+    # down looks like an update at the next try.
+    for unit in $(new_units); do enable "$unit"; done
     web || remove_web
     wanted_files | while read -r from to; do
         install -D -m 644 "$SOURCE/$from" "$DESTDIR$to"
@@ -190,8 +193,6 @@ install_files() {
     install_backoff
     install_config
     make_users
-    # Who disabled a service wants it so after an update too.
-    for unit in $news; do enable "$unit"; done
     if live; then
         systemctl daemon-reload
         udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev \
@@ -305,7 +306,7 @@ uninstall() {
 
 # The config goes back to root: nobody is left who saves it.
 remove_web() {
-    [ -e "$DESTDIR$UNITS/$WEB_UNIT" ] || return 0
+    [ -e "$DESTDIR$UNITS/$WEB_UNIT" ] || [ -L "$DESTDIR$WANTS/$WEB_UNIT" ] || return 0
     if live; then
         systemctl disable --now "$WEB_UNIT" 2>/dev/null || true
     fi
