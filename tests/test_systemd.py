@@ -341,8 +341,43 @@ def test_the_first_config_says_what_was_asked_for(tmp_path: Path) -> None:
     assert (made.head.name, made.audio.output, made.board.driver) == (
         "face26", "USB Audio", "pca9685",
     )  # fmt: skip
-    assert run("sh", installer, "files", **{**asked, "HEAD": "jaw"}).returncode == 0
-    assert config.load(path).head.name == "face26"  # it is there, so it is its owner's
+    again = run("sh", installer, "files", **asked)
+    assert (again.returncode, "HEAD" in again.stdout) == (0, False)
+    other = run("sh", installer, "files", **{**asked, "HEAD": "jaw"})
+    assert other.returncode == 0
+    assert config.load(path).head.name == "face26"  # it was chosen, so it is its owner's
+    assert "note: HEAD and OUTPUT are for a new config" in other.stdout
+
+
+def test_head_and_output_are_heard_while_the_config_is_untouched(root: Path) -> None:
+    path = root / "etc/lipsync-edge/config.yaml"
+    assert "HEAD" not in install(root, HEAD="jaw-lips", OUTPUT="USB")
+    assert (config.load(path).head.name, config.load(path).audio.output) == ("jaw-lips", "USB")
+    path.write_bytes((ROOT / "systemd/config.yaml").read_bytes())
+    install(root, "uninstall")  # the config stays, and with it nothing to compare it to
+    install(root, HEAD="face26")
+    assert config.load(path).head.name == "face26"
+
+
+@pytest.mark.parametrize(
+    "folder", ["/home/pi", "/root", "~", "/run/user/1000", "/tmp", "/var/tmp", "."]
+)
+def test_a_profile_that_the_service_cannot_see_is_refused(tmp_path: Path, folder: str) -> None:
+    installer, head = ROOT / "tools/install.sh", f"{folder}/bird.yaml"
+    refused = run("sh", installer, "files", DESTDIR=str(tmp_path), HEAD=head)
+    assert refused.returncode == 1
+    assert f"the service cannot read {head}: copy it" in refused.stderr
+    assert "/etc/lipsync-edge/bird.yaml; then say HEAD=bird.yaml" in refused.stderr
+    assert not tree(tmp_path)
+
+
+@pytest.mark.parametrize("head", ["bird.yaml", "/etc/lipsync-edge/bird.yaml"])
+def test_a_profile_beside_the_config_is_taken(tmp_path: Path, head: str) -> None:
+    folder = tmp_path / "etc/lipsync-edge"
+    folder.mkdir(parents=True)
+    (folder / "bird.yaml").write_text("servos: {}\n")
+    install(tmp_path, HEAD=head)
+    assert f'head: "{head}"\n' in (folder / "config.yaml").read_text()
 
 
 def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:

@@ -7,7 +7,7 @@
 #   install.sh wheels    collect in WHEELS what `install` needs, for a robot without network
 # DESTDIR=folder: the root of another system; nothing is started, no package is installed.
 # WHEELS=folder: take Python packages from there and from nowhere else.
-# HEAD=jaw OUTPUT=USB: what a config that is made now shall say.
+# HEAD=jaw OUTPUT=USB: what the config shall say, as long as nobody has changed it.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
 # WEB=no: without the web page, and without that of an earlier install.
 # BOARD="Raspberry Pi 5": for which computer, where that is not this one.
@@ -79,6 +79,21 @@ check_words() {
     case "${HEAD:-}${OUTPUT:-}" in
     *['"\|&']*) die "HEAD and OUTPUT may not hold any of \" \\ | &" ;;
     esac
+    case "${HEAD:-}" in
+    */* | *.yaml | *.yml) check_path ;;
+    esac
+}
+
+# The service sees no home and no /tmp; a path that is no whole one begins at the config's folder.
+check_path() {
+    case "$HEAD" in
+    "~"* | /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*) ;;
+    /*) return 0 ;;
+    *) [ ! -e "$DESTDIR$ETC/$HEAD" ] || return 0 ;;
+    esac
+    name=${HEAD##*/}
+    die "the service cannot read $HEAD: copy it to $ETC first, by" \
+        "sudo install -D -m 644 $HEAD $ETC/$name; then say HEAD=$name"
 }
 
 install_program() {
@@ -236,19 +251,34 @@ install_backoff() {
 # default is put beside it.
 install_config() {
     config=$DESTDIR$ETC/config.yaml
-    [ -e "$config" ] || fresh=yes
     ours=$(checksum "$SOURCE/systemd/config.yaml")
     theirs=$(checksum "$config")
     if [ -z "$theirs" ] || [ "$theirs" = "$SHIPPED" ]; then
         install -D -m 644 "$SOURCE/systemd/config.yaml" "$config"
-    elif [ "$theirs" != "$ours" ] && [ "$SHIPPED" != "$ours" ]; then
-        install -D -m 644 "$SOURCE/systemd/config.yaml" "$config.new"
-        say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
+        fill_in
+    elif [ "$theirs" = "$ours" ]; then
+        fill_in
+    else
+        keep_config
     fi
-    [ -z "${fresh:-}" ] || fill_in
     if web && [ ! -e "$DESTDIR$ETC/web.yaml" ]; then
         install -D -m 644 "$SOURCE/systemd/web.yaml" "$DESTDIR$ETC/web.yaml"
     fi
+}
+
+keep_config() {
+    if [ "$SHIPPED" != "$ours" ]; then
+        install -D -m 644 "$SOURCE/systemd/config.yaml" "$config.new"
+        say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
+    fi
+    says_so || say "note: HEAD and OUTPUT are for a new config, and yours stays as it is. To change it:" \
+        "sudo nano $ETC/config.yaml (head:, output:), then: lipsync-edge reload"
+}
+
+# Whether the config says what HEAD and OUTPUT ask for, if they do.
+says_so() {
+    [ -z "${HEAD:-}" ] || grep -qxF "head: \"$HEAD\"" "$config" || return 1
+    [ -z "${OUTPUT:-}" ] || grep -qxF "  output: \"$OUTPUT\"" "$config"
 }
 
 fill_in() {
