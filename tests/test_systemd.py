@@ -121,6 +121,19 @@ def test_the_service_is_shut_in_and_reaches_its_devices() -> None:
         assert not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed), name
 
 
+def test_the_head_needs_no_network() -> None:
+    words = re.findall(r"^(?:Wants|After|Requires|Requisite|BindsTo|PartOf|Upholds)=(.*)$",
+                       UNIT.read_text(), re.MULTILINE)  # fmt: skip
+    assert "local-fs.target" in " ".join(words)
+    assert not [word for line in words for word in line.split() if "network" in word]
+
+
+def test_a_crash_long_after_failed_starts_costs_seconds() -> None:
+    """systemd counts restarts for as long as it runs, through starts that went well, too."""
+    backoff = ROOT / "systemd/backoff.conf"
+    assert float(option("RestartSec")) < float(option("RestartMaxDelaySec", backoff)) <= 10
+
+
 def test_the_page_is_shut_in_and_gives_way_to_the_head() -> None:
     security = need("systemd-analyze"), "security", "--offline=true", "--threshold=20"
     result = run(*security, WEB_UNIT)
