@@ -589,6 +589,18 @@ def test_an_overlay_that_was_switched_on_stays_on() -> None:
     assert merge.merge(again, FRAGMENT) == again
 
 
+def test_a_slower_bus_stays_slower() -> None:
+    ours, mine = b"\ndtparam=i2c_arm_baudrate=400000\n", b"\ndtparam=i2c_arm_baudrate=100000\n"
+    old = merge.merge(b"dtparam=audio=on\n", FRAGMENT).replace(ours, mine)
+    again = merge.merge(old, FRAGMENT)
+    assert mine in again
+    assert ours not in again
+    assert merge.merge(again, FRAGMENT) == again
+    assert merge.conflicts(again + mine, FRAGMENT) == []  # the block says it too
+    assert merge.unmerge(again) == b"dtparam=audio=on\n"
+    assert ours in merge.merge(old.replace(mine, b"\ndtparam=i2c_arm_baudrate=slow\n"), FRAGMENT)
+
+
 def test_other_values_are_told() -> None:
     old = b"dtparam=i2c_arm=on\n[pi5]\ndtparam=audio=on,i2c_arm_baudrate=100000\n"
     told = merge.conflicts(merge.merge(old, FRAGMENT), FRAGMENT)
