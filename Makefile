@@ -24,8 +24,8 @@ run: $(VENV)/.run  ## set up what is missing and speak a sentence: dummy board, 
 	$(BIN)/python -m lipsync_edge.web.launch $(ARGS)
 endif
 
-# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE, WEB: see tools/install.sh.
-export DESTDIR WHEELS FIRMWARE PINS HEAD OUTPUT WEB
+# On the robot, as root. HEAD, OUTPUT, DESTDIR, WHEELS, FIRMWARE, WEB, BOARD, PINS: see tools/install.sh.
+export DESTDIR WHEELS FIRMWARE PINS BOARD HEAD OUTPUT WEB
 install:  ## on a Raspberry Pi: the service, from power-on; config in /etc/lipsync-edge
 	PYTHON="$(PYTHON)" sh tools/install.sh install
 

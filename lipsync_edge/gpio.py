@@ -23,7 +23,8 @@ def library() -> Any:
     except (ImportError, RuntimeError) as error:  # off a Pi it raises RuntimeError
         raise GpioError(
             f"The computer's pins cannot be used ({error}).",
-            "On a Raspberry Pi: `sudo apt install python3-rpi-lgpio`, or `pip install rpi-lgpio`.",
+            "As a service: `sudo make install` again, in the project's folder; see what it notes. "
+            "For `make run`: `sudo apt install swig`, `PYPI=1 .venv/bin/pip install rpi-lgpio`.",
         ) from error
 
 
@@ -52,7 +53,7 @@ class EdgeListener:
             raise GpioError(
                 f"GPIO {pin} cannot be listened to ({error}).",
                 "Is it used by another program? On newer systems RPi.GPIO cannot see edges: put "
-                "rpi-lgpio in its place.",
+                "rpi-lgpio in its place, by `sudo make install PINS=rpi-lgpio`.",
             ) from error
         return self
 
@@ -123,7 +124,7 @@ class Pins:
             raise GpioError(
                 f"The pins cannot be used ({error}).",
                 "Is the user in the group gpio, and does no other program hold them? "
-                "On a Raspberry Pi 5 RPi.GPIO must be rpi-lgpio.",
+                "On a Raspberry Pi 5 RPi.GPIO must be rpi-lgpio: `sudo make install` again.",
             ) from error
 
     def led(self, on: bool) -> None:

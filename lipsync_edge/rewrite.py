@@ -33,21 +33,19 @@ def rewrite(path: Path, changes: dict[Key, str], show: Callable[[str], None]) ->
     show("".join(difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), *names, n=1
     )).rstrip("\n"))  # fmt: skip
-    with _beside(path) as temporary:
-        temporary.write_bytes(after.encode("utf-8"))
+    with _beside(path, after.encode("utf-8")) as temporary:
         try:
             config.load(temporary)
         except ConfigError as error:
             lines = [line.replace(str(temporary), str(path)) for line in error.problems]
             raise ConfigError([*lines, f"{path} was not changed."]) from None
-        _flush(temporary)  # else a cut of the power may leave neither the old file nor the new one
         os.replace(temporary, path)
         _flush(path.parent)
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file or a folder is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+def _flush(folder: Path) -> None:
+    """Wait until a rename is on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -55,22 +53,37 @@ def _flush(path: Path) -> None:
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A new file in the same folder, with the same permissions; gone where it was not moved.
+def _beside(path: Path, data: bytes) -> Iterator[Path]:
+    """A new file in the same folder, on the disk; gone where it was not moved.
 
     Its name is always the same: what a cut of the power leaves is taken away by the next one.
     """
     name = path.with_name(f".{path.name}.part.yaml")
     try:
-        name.unlink(missing_ok=True)
-        os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        os.chmod(name, path.stat().st_mode & 0o777)
-    except OSError as error:
-        raise ConfigError([f"{path.parent}: nothing can be written here ({error.strerror})"]) from (
-            error
-        )
-    try:
+        try:
+            name.unlink(missing_ok=True)
+            handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "wb") as file:
+                _make_like(path, handle)
+                file.write(data)
+                file.flush()
+                os.fsync(handle)  # else a cut of the power leaves neither the old file nor this one
+        except OSError as error:
+            why = f"{path.parent}: nothing can be written here ({error.strerror})"
+            raise ConfigError([why]) from error
         yield name
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             name.unlink()
+
+
+def _make_like(path: Path, handle: int) -> None:
+    """Mode, and owner and group where permitted: root shall not take the config from the page.
+
+    By the handle: others may write in the folder, too, so the name may lead elsewhere by now.
+    """
+    stat = path.stat()
+    for owner, group in ((-1, stat.st_gid), (stat.st_uid, -1)):
+        with suppress(PermissionError):
+            os.fchown(handle, owner, group)
+    os.fchmod(handle, stat.st_mode & 0o777)

@@ -412,6 +412,46 @@ def test_rewrite_shows_and_changes_just_that(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["robot.yaml"]
 
 
+def test_rewrite_leaves_the_config_to_its_owner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(ROBOT)
+    change = {("audio", "output_latency_ms"): "31.5"}
+    if not os.getuid():
+        os.chown(path, 1234, 4321)  # as the page's config is, when root calibrates
+    before = path.stat()
+    rewrite(path, change, print)
+    assert "output_latency_ms: 31.5" in path.read_text()
+    after = path.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (
+        before.st_uid, before.st_gid, before.st_mode,
+    )  # fmt: skip
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", refuse)  # a card without owners; somebody else's config
+    rewrite(path, {("audio", "output_latency_ms"): "32.5"}, print)
+    assert "output_latency_ms: 32.5" in path.read_text()
+
+
+def test_rewrite_says_where_nothing_can_be_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(ROBOT)
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ConfigError, match=r"nothing can be written here \(No space left"):
+        rewrite(path, {("audio", "output_latency_ms"): "31.5"}, print)
+    assert path.read_text() == ROBOT
+    assert [p.name for p in tmp_path.iterdir()] == ["robot.yaml"]
+
+
 def test_rewrite_changes_nothing_that_would_not_load(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -165,7 +165,7 @@ def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     import sys
 
     monkeypatch.setitem(sys.modules, "RPi.GPIO", None)
-    with pytest.raises(GpioError, match="rpi-lgpio"):
+    with pytest.raises(GpioError, match=r"sudo make install.*PYPI=1 .*pip install rpi-lgpio"):
         Pins(WIRED).open()
 
 

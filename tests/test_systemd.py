@@ -15,6 +15,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,19 @@ def test_the_service_is_shut_in_and_reaches_its_devices() -> None:
         assert not any(fnmatch.fnmatchcase(name, pattern) for pattern in allowed), name
 
 
+def test_the_head_needs_no_network() -> None:
+    words = re.findall(r"^(?:Wants|After|Requires|Requisite|BindsTo|PartOf|Upholds)=(.*)$",
+                       UNIT.read_text(), re.MULTILINE)  # fmt: skip
+    assert "local-fs.target" in " ".join(words)
+    assert not [word for line in words for word in line.split() if "network" in word]
+
+
+def test_a_crash_long_after_failed_starts_costs_seconds() -> None:
+    """systemd counts restarts for as long as it runs, through starts that went well, too."""
+    backoff = ROOT / "systemd/backoff.conf"
+    assert float(option("RestartSec")) < float(option("RestartMaxDelaySec", backoff)) <= 10
+
+
 def test_the_page_is_shut_in_and_gives_way_to_the_head() -> None:
     security = need("systemd-analyze"), "security", "--offline=true", "--threshold=20"
     result = run(*security, WEB_UNIT)
@@ -127,6 +141,8 @@ def test_the_page_is_shut_in_and_gives_way_to_the_head() -> None:
     text = WEB_UNIT.read_text()
     assert option("CapabilityBoundingSet", WEB_UNIT) == "CAP_NET_BIND_SERVICE"
     assert re.findall(r"^ReadWritePaths=-?(.*)$", text, re.MULTILINE) == ["/etc/lipsync-edge"]
+    # What `sudo lipsync-edge-web pin` believes.
+    assert option("ReadOnlyPaths", WEB_UNIT) == "-/etc/lipsync-edge/web.yaml"
     assert "DeviceAllow" not in text
     assert option("User", WEB_UNIT) != option("User")
     assert option("SupplementaryGroups", WEB_UNIT) == option("Group")  # the socket's
@@ -264,21 +280,47 @@ def test_all_of_systemds_files_are_where_systemd_looks(root: Path) -> None:
     assert re.search(r"^lipsync:.*:/usr/sbin/nologin$", (root / "etc/passwd").read_text(), re.M)
 
 
-def test_the_page_may_replace_the_config_and_nothing_beside_it(root: Path) -> None:
+def root_may_write(path: Path) -> bool:
+    """Whether the kernel lets root open the file with O_CREAT, as editors and shells do, where
+    ``fs.protected_regular`` is 2, as systemd sets it: may_create_in_sticky in its fs/namei.c."""
+    folder, file = path.parent.stat(), path.stat()
+    shared = folder.st_mode & stat.S_ISVTX and folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return not shared or file.st_uid in (0, folder.st_uid)
+
+
+def test_root_the_page_and_the_head_get_at_the_config(root: Path) -> None:
     setpriv, _ = need("setpriv"), need("systemd-tmpfiles")
     if os.getuid():
         pytest.skip("only root makes users")
     make_accounts(root)
+    settings = root / "etc/lipsync-edge/config.yaml"
+    settings.parent.chmod(0o1775)  # of an earlier install
+    os.chown(settings, 1000, 1000)
+    assert not root_may_write(settings)
     install(root)
-    profile = root / "etc/lipsync-edge/head.yaml"
-    profile.write_text("the owner's own\n")
     user = re.search(r"^lipsync-web:x:(\d+):(\d+):", (root / "etc/passwd").read_text(), re.M)
+    assert root_may_write(settings)
+    assert (settings.stat().st_uid, settings.stat().st_mode & 0o777) == (int(user[1]), 0o644)
     become = f"{setpriv} --reuid={user[1]} --regid={user[2]} --clear-groups"
-    for name, may in (("config.yaml", True), ("head.yaml", False)):
-        save = f"cd {profile.parent} && exec {become} sh -c 'cp {name} new && mv -f new {name}'"
-        result = run("sh", "-c", save)
-        assert (result.returncode == 0) is may, result.stderr
-    assert (profile.read_text(), profile.stat().st_uid) == ("the owner's own\n", 0)
+    save = "cp config.yaml new && mv -f new config.yaml"
+    saved = run("sh", "-c", f"cd {settings.parent} && exec {become} sh -c '{save}'")
+    assert saved.returncode == 0, saved.stderr
+    stranger = f"cd {settings.parent} && exec {setpriv} --reuid=65534 --clear-groups sh -c "
+    assert run("sh", "-c", f"{stranger} 'cat config.yaml'").returncode == 0  # so may the head
+    assert run("sh", "-c", f"{stranger} 'touch new'").returncode != 0
+    install(root, WEB="no")
+    for path, mode in ((settings, 0o644), (settings.parent, 0o755)):
+        told = path.stat()
+        assert (told.st_uid, told.st_gid, told.st_mode & 0o7777) == (0, 0, mode)
+    install(root)
+    install(root, "uninstall")
+    assert (settings.stat().st_uid, settings.parent.stat().st_gid) == (0, 0)
+
+
+def test_a_config_that_is_gone_keeps_nobody_from_uninstalling(root: Path) -> None:
+    (root / "etc/lipsync-edge/config.yaml").unlink()
+    install(root, "uninstall")
+    assert not list((root / UNITS).rglob("*.service"))
 
 
 def test_a_config_that_was_changed_stays(root: Path) -> None:
@@ -312,8 +354,43 @@ def test_the_first_config_says_what_was_asked_for(tmp_path: Path) -> None:
     assert (made.head.name, made.audio.output, made.board.driver) == (
         "face26", "USB Audio", "pca9685",
     )  # fmt: skip
-    assert run("sh", installer, "files", **{**asked, "HEAD": "jaw"}).returncode == 0
-    assert config.load(path).head.name == "face26"  # it is there, so it is its owner's
+    again = run("sh", installer, "files", **asked)
+    assert (again.returncode, "HEAD" in again.stdout) == (0, False)
+    other = run("sh", installer, "files", **{**asked, "HEAD": "jaw"})
+    assert other.returncode == 0
+    assert config.load(path).head.name == "face26"  # it was chosen, so it is its owner's
+    assert "note: HEAD and OUTPUT are for a new config" in other.stdout
+
+
+def test_head_and_output_are_heard_while_the_config_is_untouched(root: Path) -> None:
+    path = root / "etc/lipsync-edge/config.yaml"
+    assert "HEAD" not in install(root, HEAD="jaw-lips", OUTPUT="USB")
+    assert (config.load(path).head.name, config.load(path).audio.output) == ("jaw-lips", "USB")
+    path.write_bytes((ROOT / "systemd/config.yaml").read_bytes())
+    install(root, "uninstall")  # the config stays, and with it nothing to compare it to
+    install(root, HEAD="face26")
+    assert config.load(path).head.name == "face26"
+
+
+@pytest.mark.parametrize(
+    "folder", ["/home/pi", "/root", "~", "/run/user/1000", "/tmp", "/var/tmp", "."]
+)
+def test_a_profile_that_the_service_cannot_see_is_refused(tmp_path: Path, folder: str) -> None:
+    installer, head = ROOT / "tools/install.sh", f"{folder}/bird.yaml"
+    refused = run("sh", installer, "files", DESTDIR=str(tmp_path), HEAD=head)
+    assert refused.returncode == 1
+    assert f"the service cannot read {head}: copy it" in refused.stderr
+    assert "/etc/lipsync-edge/bird.yaml; then say HEAD=bird.yaml" in refused.stderr
+    assert not tree(tmp_path)
+
+
+@pytest.mark.parametrize("head", ["bird.yaml", "/etc/lipsync-edge/bird.yaml"])
+def test_a_profile_beside_the_config_is_taken(tmp_path: Path, head: str) -> None:
+    folder = tmp_path / "etc/lipsync-edge"
+    folder.mkdir(parents=True)
+    (folder / "bird.yaml").write_text("servos: {}\n")
+    install(tmp_path, HEAD=head)
+    assert f'head: "{head}"\n' in (folder / "config.yaml").read_text()
 
 
 def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:
@@ -321,6 +398,27 @@ def test_who_disabled_the_service_keeps_it_so(root: Path) -> None:
     link.unlink()
     install(root)
     assert not link.is_symlink()
+
+
+def test_an_install_that_broke_off_is_ended_by_the_next(tmp_path: Path) -> None:
+    wall = tmp_path / "etc/alsa"
+    wall.parent.mkdir()
+    wall.touch()  # no folder: what goes there cannot be copied, and the unit was copied before
+    broken = run("sh", ROOT / "tools/install.sh", "files", DESTDIR=str(tmp_path))
+    assert broken.returncode != 0
+    assert (tmp_path / UNITS / UNIT.name).exists()
+    wall.unlink()
+    install(tmp_path)
+    wants = tmp_path / "etc/systemd/system/multi-user.target.wants"
+    assert {path.name for path in wants.iterdir()} == {UNIT.name, WEB_UNIT.name}
+
+
+def test_the_services_may_read_what_a_cautious_user_installs(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    command = 'umask 077 && exec sh "$0" files'
+    done = run("sh", "-c", command, ROOT / "tools/install.sh", DESTDIR=str(root))
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in root.rglob("*") if not path.lstat().st_mode & stat.S_IROTH]
 
 
 def test_a_head_without_a_page(root: Path) -> None:
@@ -489,6 +587,18 @@ def test_an_overlay_that_was_switched_on_stays_on() -> None:
     assert b"#dtoverlay=hifiberry-dac\n" not in again
     assert b"watchdog=off" not in again  # what the robot needs is put right
     assert merge.merge(again, FRAGMENT) == again
+
+
+def test_a_slower_bus_stays_slower() -> None:
+    ours, mine = b"\ndtparam=i2c_arm_baudrate=400000\n", b"\ndtparam=i2c_arm_baudrate=100000\n"
+    old = merge.merge(b"dtparam=audio=on\n", FRAGMENT).replace(ours, mine)
+    again = merge.merge(old, FRAGMENT)
+    assert mine in again
+    assert ours not in again
+    assert merge.merge(again, FRAGMENT) == again
+    assert merge.conflicts(again + mine, FRAGMENT) == []  # the block says it too
+    assert merge.unmerge(again) == b"dtparam=audio=on\n"
+    assert ours in merge.merge(old.replace(mine, b"\ndtparam=i2c_arm_baudrate=slow\n"), FRAGMENT)
 
 
 def test_other_values_are_told() -> None:

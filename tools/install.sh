@@ -7,10 +7,13 @@
 #   install.sh wheels    collect in WHEELS what `install` needs, for a robot without network
 # DESTDIR=folder: the root of another system; nothing is started, no package is installed.
 # WHEELS=folder: take Python packages from there and from nowhere else.
-# HEAD=jaw OUTPUT=USB: what a config that is made now shall say.
+# HEAD=jaw OUTPUT=USB: what the config shall say, as long as nobody has changed it.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
 # WEB=no: without the web page, and without that of an earlier install.
+# BOARD="Raspberry Pi 5": for which computer, where that is not this one.
+# PINS=rpi-lgpio: another library for the pins than the one that is usual there.
 set -eu
+umask 022 # the services' users read what root puts here
 
 DESTDIR=${DESTDIR:-}
 DESTDIR=${DESTDIR%/}
@@ -76,6 +79,21 @@ check_words() {
     case "${HEAD:-}${OUTPUT:-}" in
     *['"\|&']*) die "HEAD and OUTPUT may not hold any of \" \\ | &" ;;
     esac
+    case "${HEAD:-}" in
+    */* | *.yaml | *.yml) check_path ;;
+    esac
+}
+
+# The service sees no home and no /tmp; a path that is no whole one begins at the config's folder.
+check_path() {
+    case "$HEAD" in
+    "~"* | /home/* | /root/* | /run/user/* | /tmp/* | /var/tmp/*) ;;
+    /*) return 0 ;;
+    *) [ ! -e "$DESTDIR$ETC/$HEAD" ] || return 0 ;;
+    esac
+    name=${HEAD##*/}
+    die "the service cannot read $HEAD: copy it to $ETC first, by" \
+        "sudo install -D -m 644 $HEAD $ETC/$name; then say HEAD=$name"
 }
 
 install_program() {
@@ -129,16 +147,46 @@ copy_source() {
     find "$1" -name __pycache__ -prune -exec rm -rf {} +
 }
 
-# The pins' library compiles on a Pi, or needs a newer system; without pins nobody needs it.
-install_pins() {
-    case "$([ -n "$DESTDIR" ] || tr -d '\0' 2>/dev/null </proc/device-tree/model)" in
-    *"Raspberry Pi 5"*) pins="rpi-lgpio>=0.6" ;;
-    *"Raspberry Pi"*) pins="RPi.GPIO>=0.7.1" ;;
-    *) pins=${PINS:-} ;;
+# Which library this computer's pins need; nothing where it has none, or where nobody can know.
+pins_library() {
+    if [ -n "${PINS:-}" ]; then
+        echo "$PINS"
+        return
+    fi
+    case "${BOARD:-$([ -n "$DESTDIR" ] || tr -d '\0' 2>/dev/null </proc/device-tree/model)}" in
+    *"Raspberry Pi 5"* | *"Compute Module 5"*) echo "rpi-lgpio>=0.6" ;;
+    *"Raspberry Pi"*) echo "RPi.GPIO>=0.7.1" ;;
     esac
-    [ -z "$pins" ] || pip install "$pins" ||
+}
+
+# It compiles on a Pi, or needs a newer system; without pins nobody needs it.
+install_pins() {
+    pins=$(pins_library)
+    case "$pins" in
+    "") return 0 ;;
+    rpi-lgpio*) leave RPi.GPIO ;;
+    RPi.GPIO*) leave rpi-lgpio ;;
+    esac
+    [ -n "$DESTDIR$WHEELS" ] || pins_compiler || true # most need none
+    with_pins pip install ||
         say "note: $pins could not be installed: LED, button, /OE and servo power stay unused"
 }
+
+# Both are the same module to Python, so the other one has to go first.
+leave() {
+    ! "$venv/bin/python" -m pip show --quiet "$1" 2>/dev/null ||
+        "$venv/bin/python" -m pip uninstall --quiet --yes "$1"
+}
+
+pins_compiler() {
+    case "$pins" in
+    *lgpio*) sh "$SOURCE/tools/system-packages.sh" pins "$PYTHON" ;;
+    esac
+}
+
+# PYPI is lgpio's own word: it compiles the C sources that it brings, and needs no library of the
+# system, which has it in some releases only.
+with_pins() { (export PYPI=1 && "$@" "$pins"); }
 
 # A venv names itself in its scripts; in a root file system that is not where it will be.
 rewrite_paths() {
@@ -149,7 +197,9 @@ rewrite_paths() {
 }
 
 install_files() {
-    news=$(new_units)
+    # Who disabled a service wants it so after an update too. First of all: what breaks off further
+    # down looks like an update at the next try.
+    for unit in $(new_units); do enable "$unit"; done
     web || remove_web
     wanted_files | while read -r from to; do
         install -D -m 644 "$SOURCE/$from" "$DESTDIR$to"
@@ -158,8 +208,6 @@ install_files() {
     install_backoff
     install_config
     make_users
-    # Who disabled a service wants it so after an update too.
-    for unit in $news; do enable "$unit"; done
     if live; then
         systemctl daemon-reload
         udevadm control --reload && udevadm trigger --subsystem-match=i2c-dev \
@@ -203,19 +251,34 @@ install_backoff() {
 # default is put beside it.
 install_config() {
     config=$DESTDIR$ETC/config.yaml
-    [ -e "$config" ] || fresh=yes
     ours=$(checksum "$SOURCE/systemd/config.yaml")
     theirs=$(checksum "$config")
     if [ -z "$theirs" ] || [ "$theirs" = "$SHIPPED" ]; then
         install -D -m 644 "$SOURCE/systemd/config.yaml" "$config"
-    elif [ "$theirs" != "$ours" ] && [ "$SHIPPED" != "$ours" ]; then
-        install -D -m 644 "$SOURCE/systemd/config.yaml" "$config.new"
-        say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
+        fill_in
+    elif [ "$theirs" = "$ours" ]; then
+        fill_in
+    else
+        keep_config
     fi
-    [ -z "${fresh:-}" ] || fill_in
     if web && [ ! -e "$DESTDIR$ETC/web.yaml" ]; then
         install -D -m 644 "$SOURCE/systemd/web.yaml" "$DESTDIR$ETC/web.yaml"
     fi
+}
+
+keep_config() {
+    if [ "$SHIPPED" != "$ours" ]; then
+        install -D -m 644 "$SOURCE/systemd/config.yaml" "$config.new"
+        say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
+    fi
+    says_so || say "note: HEAD and OUTPUT are for a new config, and yours stays as it is. To change it:" \
+        "sudo nano $ETC/config.yaml (head:, output:), then: lipsync-edge reload"
+}
+
+# Whether the config says what HEAD and OUTPUT ask for, if they do.
+says_so() {
+    [ -z "${HEAD:-}" ] || grep -qxF "head: \"$HEAD\"" "$config" || return 1
+    [ -z "${OUTPUT:-}" ] || grep -qxF "  output: \"$OUTPUT\"" "$config"
 }
 
 fill_in() {
@@ -273,18 +336,18 @@ uninstall() {
 
 # The config goes back to root: nobody is left who saves it.
 remove_web() {
-    [ -e "$DESTDIR$UNITS/$WEB_UNIT" ] || return 0
+    [ -e "$DESTDIR$UNITS/$WEB_UNIT" ] || [ -L "$DESTDIR$WANTS/$WEB_UNIT" ] || return 0
     if live; then
         systemctl disable --now "$WEB_UNIT" 2>/dev/null || true
+    fi
+    if [ "$(id -u)" = 0 ] && [ -d "$DESTDIR$ETC" ]; then
+        chown root:root "$DESTDIR$ETC"
+        chmod 755 "$DESTDIR$ETC"
+        [ ! -e "$DESTDIR$ETC/config.yaml" ] || chown -h root:root "$DESTDIR$ETC/config.yaml"
     fi
     web_files | while read -r _ to; do rm -f "$DESTDIR$to"; done
     rm -rf "$DESTDIR$UNITS/$WEB_UNIT.d"
     rm -f "$DESTDIR$WANTS/$WEB_UNIT" "$DESTDIR/usr/local/bin/lipsync-edge-web"
-    if [ "$(id -u)" = 0 ] && [ -d "$DESTDIR$ETC" ]; then
-        chown root:root "$DESTDIR$ETC"
-        chmod 755 "$DESTDIR$ETC"
-        chown -h root:root "$DESTDIR$ETC/config.yaml"
-    fi
 }
 
 undo_firmware() {
@@ -309,14 +372,22 @@ purge() {
 
 collect_wheels() {
     [ -n "$WHEELS" ] || die "say where to: make wheels WHEELS=folder"
+    sh "$SOURCE/tools/system-packages.sh" robot "$PYTHON"
+    pins=$(pins_library)
+    pins_compiler
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     copy_source "$work/source"
     "$PYTHON" -m venv "$work/venv"
-    "$work/venv/bin/python" -m pip wheel --quiet --disable-pip-version-check \
-        --wheel-dir "$WHEELS" "$work/source$(extras)" 'setuptools>=70.1' ${PINS:+"$PINS"}
+    collect "$work/source$(extras)" 'setuptools>=70.1'
+    [ -z "$pins" ] || with_pins collect ||
+        say "note: $pins could not be had: LED, button, /OE and servo power will stay unused"
     rm -f "$WHEELS"/lipsync_edge-*.whl # `install` builds it from the source that it finds
     say "collected in $WHEELS; on a computer of the same kind: make install WHEELS=$WHEELS"
+}
+
+collect() {
+    "$work/venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --wheel-dir "$WHEELS" "$@"
 }
 
 case "${1:-}" in

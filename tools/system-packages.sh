@@ -2,6 +2,7 @@
 # Installs the Debian packages that are missing (as root), or prints the one line that does.
 #   system-packages.sh robot PYTHON   what building the robot's Python environment needs
 #   system-packages.sh wheels PYTHON  the same where Python packages come compiled
+#   system-packages.sh pins PYTHON    what building the library for a Pi 5's pins needs beside that
 #   system-packages.sh service        what the robot needs beside its Python environment
 #   system-packages.sh mdns           what gives the robot's page a name in the local network
 #   system-packages.sh web            what the tests of the page need: a browser, names, services
@@ -38,6 +39,11 @@ sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.
 wheels)
     "${2:-python3}" -c 'import venv, ensurepip' 2>/dev/null || add python3 python3-venv
     ldconfig -p 2>/dev/null | grep -q libportaudio.so.2 || add libportaudio2
+    ;;
+pins)
+    # lgpio has wheels for the Pi up to Python 3.12. Its own C sources need this and a compiler.
+    "${2:-python3}" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' ||
+        command -v swig >/dev/null 2>&1 || add swig
     ;;
 service)
     # The sound card `robot` is a loopback of ALSA; aplay speaks through it.
@@ -99,7 +105,7 @@ prompts)
     done
     ;;
 *)
-    echo "usage: $0 robot PYTHON | wheels PYTHON | service | mdns | web | pulse | qemu | machine | extract | film | learn | prompts" >&2
+    echo "usage: $0 robot PYTHON | wheels PYTHON | pins PYTHON | service | mdns | web | pulse | qemu | machine | extract | film | learn | prompts" >&2
     exit 2
     ;;
 esac

@@ -45,14 +45,20 @@ def test_the_page_answers_beside_the_head(guest: Guest, figures: Figures) -> Non
     assert guest.run("systemctl", "--failed", "--no-legend", "--plain").out.split() == []
 
 
-def test_it_may_save_the_config_and_nothing_else(guest: Guest) -> None:
+def test_it_may_save_the_config_and_so_may_root(guest: Guest) -> None:
     folder = CONFIG.rpartition("/")[0]
     told = guest.run("stat", "-c", "%U %G %a", folder, CONFIG, f"{folder}/web.yaml").out
     assert told.splitlines() == [
-        "root lipsync-web 1775", "lipsync-web lipsync-web 644", "root root 644",
+        "root lipsync-web 775", "lipsync-web lipsync-web 644", "root root 644",
     ]  # fmt: skip
     guest.until(PAGE, "ActiveState", "active")
+    # As on Raspberry Pi OS; in a sticky folder not even root may open a file that is another's.
+    protected = guest.run("sysctl", "-w", "fs.protected_regular=2")
+    assert protected.code == 0, protected.err
+    edited = guest.run("sh", "-c", f'echo "# edited by root" >> {CONFIG}')
+    assert edited.code == 0, edited.err
     before = guest.run("cat", CONFIG).out
+    assert before.endswith("# edited by root\n")
     pin = guest.run("lipsync-edge-web", "pin").out
     digits = "".join(re.findall(r"\d", pin))
     script = f"""
@@ -69,5 +75,23 @@ print(json.dumps([config["writable"], status, saved, undone]))
     writable, status, saved, undone = ask(guest, script)
     assert (writable, status, undone) == (True, 200, 200), saved
     assert guest.run("cat", CONFIG).out == before
+    told = guest.run("stat", "-c", "%U %G %a", CONFIG).out
+    assert told.strip() == "lipsync-web lipsync-web 644"
     check = guest.run("lipsync-edge", "status")
     assert check.code == 0, check.err
+
+
+def test_what_root_reads_too_is_not_the_pages_to_change(guest: Guest) -> None:
+    """`sudo lipsync-edge-web pin` believes web.yaml; the folder alone would let it be replaced."""
+    guest.until(PAGE, "ActiveState", "active")
+    path = f"{CONFIG.rpartition('/')[0]}/web.yaml"
+    before = guest.run("cat", path).out
+    pid = guest.properties(PAGE, "MainPID")["MainPID"]
+    page = ("nsenter", "--target", pid, "--mount", "setpriv", "--reuid=lipsync-web",
+            "--regid=lipsync-web", "--clear-groups")  # fmt: skip
+    may = guest.run(*page, "sh", "-c", f"cp {CONFIG} {CONFIG}.mine && mv -f {CONFIG}.mine {CONFIG}")
+    assert may.code == 0, may.err
+    for attempt in ("echo '#' >> {}", "cp {0} {0}.mine && mv -f {0}.mine {0}", "rm -f {}"):
+        assert guest.run(*page, "sh", "-c", attempt.format(path)).code != 0, attempt
+    assert guest.run("cat", path).out == before
+    assert guest.run("stat", "-c", "%U", path).out.strip() == "root"
