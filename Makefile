@@ -41,9 +41,11 @@ wheels:  ## collect in WHEELS=folder what `make install WHEELS=folder` needs wit
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
 	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
 
+# The drill takes too long for each commit; that it sees a broken robot does not.
 test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAudio)
 	sh tools/system-packages.sh pulse
 	$(BIN)/python -m pytest -m server $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/drill/test_itself.py)
 
 test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 	$(BIN)/python -m pytest -m slow $(ARGS)

@@ -15,7 +15,7 @@ from lipsync_edge import config
 from lipsync_tools.drill import asked, cards, deaths, launch, record, speech, virtual, wires
 from lipsync_tools.drill.board import Moment
 from lipsync_tools.drill.cases import Case
-from lipsync_tools.drill.report import FAILED
+from lipsync_tools.drill.report import BEGIN, END, FAILED, NOT_THERE, Result, table, write
 from lipsync_tools.drill.run import attempt
 from lipsync_tools.drill.service import Life
 from lipsync_tools.drill.stage import Finding, Stage, World
@@ -246,3 +246,20 @@ def test_a_stop_that_leaves_the_mouth_open_fails(tmp_path: Path) -> None:
     assert deaths.stopped(scene, signal.SIGTERM).wrong == [
         f"off {OPEN - 50 - CLOSED:.0f} us away from neutral"
     ]
+
+
+def test_what_is_not_there_is_not_called_passed(tmp_path: Path) -> None:
+    case = Case("x", "a fault", "nothing", lambda _: Finding())
+    results = [
+        Result(case, NOT_THERE, Finding(wrong=["a tool"]), 0.0),
+        Result(case, FAILED, Finding(pulses="on | off", wrong=["too late"]), 0.0),
+    ]
+    assert table(results).splitlines()[0].endswith("2 cases: 1 FAILED, 1 not there.")
+    document = tmp_path / "doc.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write(document, results)
+    lines = document.read_text().splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert "old" not in lines
+    assert lines[-3].endswith("| FAILED: too late |")
+    assert "| on / off |" in lines[-3]
