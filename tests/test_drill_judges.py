@@ -166,6 +166,25 @@ def test_what_an_hour_of_silence_must_do(more: dict[str, Any], told: list[str]) 
     assert virtual.judge_silence(hour(**more), hour()).wrong == told
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({}, []),
+        ({"true_delays_ms": [18.0, 28.0]}, ["delay moved 10.0 ms"]),
+        ({"delay_span_ms": 1.2, "jumps": 2}, ["delay moved 1.2 ms", "2 times by a jump"]),
+        ({"click": 1500.0, "lost": 7, "underruns": 1}, ["1500 LSB", "wait 1 times", "7 samples"]),
+    ],
+)
+def test_what_two_clocks_may_do(more: dict[str, Any], told: list[str]) -> None:
+    good = {
+        "seconds": 1799, "delay_span_ms": 0.8, "true_delays_ms": [18.2, 18.9], "click": 3.4,
+        "jumps": 0, "underruns": 0, "lost": 0,
+    }  # fmt: skip
+    wrong = virtual.judge_drift({**good, **more})
+    assert len(wrong) == len(told)
+    assert all(part in text for part, text in zip(told, wrong, strict=True))
+
+
 def test_a_case_that_breaks_costs_itself_alone(tmp_path: Path) -> None:
     def broken(stage: Stage) -> Finding:
         raise KeyError(stage.folder.name)
