@@ -50,7 +50,7 @@ test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAud
 test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-fuzz: $(VENV)/.test  ## 100,000 bad inputs for control socket, config and state files; some minutes
+fuzz: $(VENV)/.test  ## 100,000 bad inputs for config and control socket, then state files; some minutes
 	FUZZ=1 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime
