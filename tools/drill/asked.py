@@ -47,6 +47,7 @@ def reload_broken(stage: Stage) -> Finding:
     accepted = _reload(stage)
     stage.pause(SLEWED_S + 3.0)
     end_s = stage.clock.now()
+    stage.pause(0.3)  # the ear is a little behind
     story = stage.tell(finding, at_s, end_s)
     finding.log = f"answer: {beyond.splitlines()[0]}" if beyond else "nothing"
     finding.must(str(stage.config) in refused, f"the answer to the mistake was {refused!r}")

@@ -29,10 +29,12 @@ def quiet(stage: Stage) -> Finding:
     stage.ear.keep()
     at_s = stage.clock.now()
     stage.pause(10.0)
-    story = stage.tell(finding, at_s, stage.clock.now())
+    end_s = stage.clock.now()
+    stage.pause(0.3)  # the ear is a little behind
+    story = stage.tell(finding, at_s, end_s)
     finding.normal = "does not apply"
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
-    gap_s = stage.world.usual_gap_s = stage.gap(finding, at_s, stage.clock.now())
+    gap_s = stage.world.usual_gap_s = stage.gap(finding, at_s, end_s)
     finding.must(alone_s < TOO_BUSY_S, f"a gap of {alone_s:.2f} s without a robot: too busy here")
     finding.must(
         gap_s <= alone_s + OWN_GAP_S, f"a gap of {gap_s:.2f} s, {alone_s:.2f} s without it"
@@ -53,7 +55,7 @@ def _gap_alone(stage: Stage) -> float:
         stage.pause(1.0)
         at_s = stage.clock.now()
         stage.pause(6.0)
-        gaps = ear.gaps(at_s, stage.clock.now())
+        gaps = ear.gaps(at_s, stage.clock.now() - 0.3)
     return max((b - a for a, b in gaps), default=0.0)
 
 

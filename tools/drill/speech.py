@@ -41,15 +41,26 @@ class Heard:
 
 def compare(heard: Samples, speech: Samples) -> Heard:
     """``heard`` (n,), second by second, in the ``speech`` (m,) that is spoken over and over."""
-    around, whole, places_ms = np.concatenate([speech, speech[: 2 * RATE_HZ]]), 0, []
-    for begin in range(0, len(heard) - RATE_HZ + 1, RATE_HZ):
-        piece = heard[begin : begin + RATE_HZ]
-        if not piece.reshape(-1, BLOCK).any(axis=1).all():
-            continue
-        whole += 1
+    around, places_ms = np.concatenate([speech, speech[: 2 * RATE_HZ]]), []
+    pieces = _without_gap(heard)
+    for piece in pieces:
         if not math.isnan(place_ms := lag_ms(piece, around)):
             places_ms.append(place_ms)
-    return Heard(whole, tuple(places_ms))
+    return Heard(len(pieces), tuple(places_ms))
+
+
+def _without_gap(heard: Samples) -> list[Samples]:
+    """The pieces of a second in which no block is silent, from the first one on."""
+    pieces, begin = [], 0
+    while begin + RATE_HZ <= len(heard):
+        piece = heard[begin : begin + RATE_HZ]
+        silent = np.flatnonzero(~piece.reshape(-1, BLOCK).any(axis=1))
+        if silent.size:
+            begin += (int(silent[-1]) + 1) * BLOCK
+        else:
+            pieces.append(piece)
+            begin += RATE_HZ
+    return pieces
 
 
 def read(path: Path) -> Samples:
