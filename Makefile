@@ -41,14 +41,16 @@ wheels:  ## collect in WHEELS=folder what `make install WHEELS=folder` needs wit
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
 	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
 
+# The drill takes too long for each commit; that it sees a broken robot does not.
 test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAudio)
 	sh tools/system-packages.sh pulse
 	$(BIN)/python -m pytest -m server $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/drill/test_itself.py)
 
 test-slow: $(VENV)/.test  ## the tests that try a hundred cases
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-fuzz: $(VENV)/.test  ## 100,000 bad inputs for control socket, config and state files; some minutes
+fuzz: $(VENV)/.test  ## 100,000 bad inputs for config and control socket, then state files; some minutes
 	FUZZ=1 $(BIN)/python -m pytest tests/fuzz $(ARGS)
 
 test-tflite-runtime: .venv-tflite/.installed  ## the shipped model on the older tflite-runtime

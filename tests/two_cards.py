@@ -1,7 +1,8 @@
 """A microphone and a speaker with crystals of their own, joined by a bridge, in virtual time.
 
 What comes out is judged by itself: the phase of a tone tells when it was recorded, what is left of
-it without the tone tells of clicks. Nothing here asks the bridge.
+it without the tone tells of clicks. Neither tells of a slip by whole cycles, so the tone fits no
+block, and swells slowly: how loud it is tells of each cycle. Nothing here asks the bridge.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from lipsync_edge.audio.courier import BlockCourier, Intake
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.clock import Bell
 
-TONE_HZ, AMPLITUDE = 1000, 12_000
+TONE_HZ, AMPLITUDE = 997, 12_000
+SWELL_HZ, SWELL = 1.7, 0.1  # so slow that it leaves no click of its own: 0.1 LSB
+PERIOD_S = 10  # of both
 WINDOW = 8192
+MOST_CYCLES = 400
+"""A delay is told up to so many, less than a swell."""
 
 
 def tone(at_sample: int, n_samples: int, rate_hz: int) -> Samples:
-    """1 kHz, as a card of that nominal rate records it."""
-    index = np.arange(at_sample, at_sample + n_samples) % rate_hz
-    return np.rint(AMPLITUDE * np.sin(2 * np.pi * TONE_HZ / rate_hz * index)).astype(np.int16)
+    """The tone, as a card of that nominal rate records it."""
+    turns = np.arange(at_sample, at_sample + n_samples) % (PERIOD_S * rate_hz) / rate_hz * 2 * np.pi
+    loud = AMPLITUDE * (1 + SWELL * np.sin(SWELL_HZ * turns))
+    return np.rint(loud * np.sin(TONE_HZ * turns)).astype(np.int16)
 
 
 @dataclass
@@ -60,7 +66,8 @@ class Card:
 class Ear:
     """Judges the tone, a second at a time; ``at_s`` and the lists tell of each whole second.
 
-    ``delay_ms``: from recording to playing, up to whole milliseconds at the start, then unbroken;
+    ``delay_ms``: from recording to playing, up to whole cycles at the start, then unbroken;
+    ``loud``: of the tone;
     ``click``: largest sample of what the tone's own recurrence does not explain, in LSB;
     ``purity_db``: all else against the tone.
     """
@@ -71,6 +78,7 @@ class Ear:
         self._n_kept = self._n_heard = 0
         self.at_s: list[float] = []
         self.delay_ms: list[float] = []
+        self.loud: list[float] = []
         self.click: list[float] = []
         self.purity_db: list[float] = []
 
@@ -99,13 +107,38 @@ class Ear:
         """When the middle of the window was played, less when it was recorded."""
         index = np.arange(WINDOW) - WINDOW / 2
         beat = (sound * _blackman_harris(WINDOW) * np.exp(-1j * turn * index)).sum()
+        self.loud.append(2 * abs(beat) / _blackman_harris(WINDOW).sum())
         cycles = (np.angle(beat) + np.pi / 2) / (2 * np.pi)
         played_s = (self._n_heard + WINDOW / 2) / self._speaker.real_hz
         recorded_s = cycles / TONE_HZ * self._mic.rate_hz / self._mic.real_hz
-        cycle_s = self._mic.rate_hz / self._mic.real_hz / TONE_HZ
+        cycle_s = self.cycle_ms / 1e3
         last_s = self.delay_ms[-1] / 1e3 if self.delay_ms else cycle_s / 2
         delay_s = played_s - recorded_s
         return 1e3 * (delay_s - cycle_s * round((delay_s - last_s) / cycle_s))
+
+    @property
+    def cycle_ms(self) -> float:
+        """Of the tone, as the microphone's crystal makes it."""
+        return 1e3 * self._mic.rate_hz / self._mic.real_hz / TONE_HZ
+
+    def true_delay_ms(self, from_second: int, to_second: int) -> float:
+        """From recording to playing on average, cycles and all: by phase and loudness of at least
+        five seconds in which nothing was torn."""
+        seconds = slice(from_second, to_second)
+        middle_s = np.array(self.at_s[seconds]) + WINDOW / 2 / self._speaker.rate_hz
+        played_s = middle_s * self._speaker.rate_hz / self._speaker.real_hz
+        delay_ms = np.array(self.delay_ms[seconds])
+        candidates_ms = delay_ms + self.cycle_ms * np.arange(MOST_CYCLES)[:, None]
+        recorded_s = (played_s - candidates_ms / 1e3) * self._mic.real_hz / self._mic.rate_hz
+        expected = 1 + self._swell() * np.sin(2 * np.pi * SWELL_HZ * recorded_s)
+        off = ((np.array(self.loud[seconds]) / AMPLITUDE - expected) ** 2).sum(axis=1)
+        return float(candidates_ms[off.argmin()].mean())
+
+    def _swell(self) -> float:
+        """What the window, which hears for a while, leaves of the swell."""
+        window = _blackman_harris(WINDOW)
+        turns = 2 * np.pi * SWELL_HZ / self._speaker.rate_hz * (np.arange(WINDOW) - WINDOW / 2)
+        return SWELL * float((window * np.cos(turns)).sum() / window.sum())
 
 
 def _blackman_harris(n: int) -> np.ndarray:

@@ -11,6 +11,9 @@ SHARE = float(os.environ.get("FUZZ", "0.004"))
 """Of the full number, which `make fuzz` takes."""
 WANTED = 100_000
 COUNTS: Counter[str] = Counter()
+"""Configs that were loaded, lines and pieces that were sent, each made anew: what is wanted."""
+BESIDE: Counter[str] = Counter()
+"""What was tried beside them: one request over and over, state files."""
 
 
 def examples(full: int) -> settings:

@@ -104,14 +104,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("etc") / "robot.yaml"
 
 
-@examples(14_000)
+@examples(16_000)
 @given(edited())
 def test_edited_configs(path: Path, data: bytes) -> None:
     COUNTS["configs, edited"] += 1
     check(path, data)
 
 
-@examples(2_000)
+@examples(2_500)
 @given(damaged())
 def test_damaged_configs(path: Path, data: bytes) -> None:
     COUNTS["configs, damaged"] += 1

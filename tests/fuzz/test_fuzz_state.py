@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inputs import COUNTS, examples
+from inputs import BESIDE, examples
 
 from lipsync_edge.memory import last_pose
 from lipsync_edge.runs import Runs
@@ -67,7 +67,7 @@ def test_the_format_is_the_store_s_own(folder: Path) -> None:
 @given(st.one_of(damaged(), st.binary(max_size=200)))
 def test_damage_is_found_and_put_aside(folder: Path, data: bytes) -> None:
     """What was changed by as little as a letter is no state, unless it says the same."""
-    COUNTS["state files, damaged"] += 1
+    BESIDE["state files, damaged"] += 1
     path, bad = folder / "pose.json", folder / "pose.bad"
     bad.unlink(missing_ok=True)
     path.write_bytes(data)
@@ -85,7 +85,7 @@ def test_damage_is_found_and_put_aside(folder: Path, data: bytes) -> None:
 @given(states)
 def test_states_that_make_no_sense_stop_nobody(folder: Path, state: dict[str, Any]) -> None:
     """Whole files whose contents nobody wrote: of another version, or made by hand."""
-    COUNTS["states of nonsense"] += 1
+    BESIDE["states of nonsense"] += 1
     for name in ("pose", "runs"):
         (folder / f"{name}.json").write_bytes(written(state))
     store = Store(folder)

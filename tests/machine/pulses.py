@@ -40,8 +40,16 @@ class Agreement:
 
     begin_s: float
     n_ticks: int
-    n_apart: int  # ticks whose pulse does not agree
-    worst: int  # counts by which the worst of them is off
+    apart: tuple[int, ...]  # counts by which ticks are off whose pulse does not agree, most first
+
+    @property
+    def n_apart(self) -> int:
+        """Ticks whose pulse does not agree."""
+        return len(self.apart)
+
+    def worst(self, excused: int = 0) -> int:
+        """Counts by which the worst tick is off, but for so many that have an excuse."""
+        return max(self.apart[excused:], default=0)
 
 
 def entries(text: str) -> list[Entry]:
@@ -93,7 +101,7 @@ def agreement(
     tries = [begin_s + step * step_s for step in range(round(spread_s / step_s) + 1)]
     return min(
         (_compare(changes, times_s, counts, at_s) for at_s in tries),
-        key=lambda found: (found.n_apart, found.worst),
+        key=lambda found: (found.n_apart, found.worst()),
     )
 
 
@@ -102,20 +110,31 @@ def _compare(
     begin_s: float,
 ) -> Agreement:  # fmt: skip
     half_s = (times_s[1] - times_s[0]) / 2
-    apart, worst, at = 0, 0, 0
+    apart, at = [], 0
     for tick, time_s in enumerate(times_s):
         while at + 1 < len(changes) and changes[at + 1][0] <= begin_s + time_s + half_s:
             at += 1
         near = counts[max(0, tick - 1) : tick + 2]
         count = changes[at][1]
         off = max(min(near) - 1 - count, count - max(near) - 1, 0)
-        apart, worst = apart + (off > 0), max(worst, off)
-    return Agreement(begin_s, len(times_s), apart, worst)
+        apart += [off] if off else []
+    return Agreement(begin_s, len(times_s), tuple(sorted(apart, reverse=True)))
 
 
-def silent_after(changes: Sequence[tuple[float, int]], at_s: float) -> float:
-    """Seconds from then until the output is off; 0: it was; infinity: it never is."""
+def is_on_at(changes: Sequence[tuple[float, int]], at_s: float) -> bool:
+    """Whether the output gave pulses then."""
     before = [count for when_s, count in changes if when_s <= at_s]
-    if not before or before[-1] == OFF:
+    return bool(before) and before[-1] != OFF
+
+
+def silent_after(
+    changes: Sequence[tuple[float, int]], at_s: float, until_s: float = math.inf
+) -> float:
+    """Seconds from then until the output is off for good, as far as ``until_s``; 0: it was all the
+    time; infinity: at the end it is not."""
+    if not (is_on_at(changes, at_s) or any(at_s < w < until_s and n for w, n in changes)):
         return 0.0
-    return next((w - at_s for w, count in changes if w > at_s and count == OFF), math.inf)
+    between = [(w, count) for w, count in changes if at_s < w < until_s]
+    on = [k for k, (_, count) in enumerate(between) if count != OFF]
+    last = on[-1] + 1 if on else 0  # off since this change
+    return between[last][0] - at_s if last < len(between) else math.inf

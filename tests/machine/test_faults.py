@@ -7,15 +7,33 @@ import signal
 from tests.machine import pulses
 from tests.machine.conftest import Figures
 from tests.machine.guest import Guest
-from tests.machine.speaking import FAULTS, UNIT, moves, now_s, record, speak, wait_for_moves
+from tests.machine.speaking import (
+    FAULTS,
+    UNIT,
+    moves,
+    now_s,
+    outside,
+    record,
+    speak,
+    wait_for_moves,
+)  # fmt: skip
 
 OFF_S = 0.3  # after a death that software can see
 WATCHDOG_S = 5.0  # WatchdogSec
 
 
 def silenced(guest: Guest, since_s: float) -> float:
-    """Seconds from a moment until the servo got no more pulses."""
-    return pulses.silent_after(pulses.pulses(record(guest)), since_s)
+    """Seconds from a moment at which the servo moved until it got no more pulses, and that until
+    the next start. The service has to be ready again."""
+    guest.until(UNIT, "ActiveState", "active")
+    name = "ExecMainStartTimestampMonotonic"
+    started_s = int(guest.properties(UNIT, name)[name]) / 1e6
+    told = record(guest)
+    changes = pulses.pulses(told)
+    assert since_s < started_s, "it was not started again"
+    assert pulses.is_on_at(changes, since_s), "it did not move before: this shows nothing"
+    assert outside(told) == []
+    return pulses.silent_after(changes, since_s, started_s)
 
 
 def speaking(guest: Guest) -> None:
@@ -30,6 +48,7 @@ def talks_again(guest: Guest) -> int:
     guest.until(UNIT, "ActiveState", "active")
     begun_s = now_s(guest)
     assert guest.hear(speak(guest)).code == 0
+    assert outside(record(guest)) == []
     return len(moves(guest, begun_s))
 
 

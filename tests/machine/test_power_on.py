@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.machine import pulses, speech
+from tests.machine import pulses, speech, steal
 from tests.machine.conftest import Figures
 from tests.machine.guest import Answer, Guest
 from tests.machine.speaking import (
@@ -19,13 +21,18 @@ from tests.machine.speaking import (
     UNIT,
     moves,
     now_s,
+    outside,
     record,
     speak,
     wait_for_moves,
+    wait_for_state,
 )  # fmt: skip
 
 LATE = 9
 """Ticks of a sentence (450) that may be late by half a tick or more; they show it."""
+TICK_S = 0.02
+BEGIN_S = 1.5
+"""From the start of aplay to the mouth: its own start, the buffers of two cards, the look-ahead."""
 APART = 0.01
 """Share of the others that may lie outside: two cards' clocks are never quite the same."""
 
@@ -76,37 +83,74 @@ def test_what_is_spoken_is_what_render_says(guest: Guest, figures: Figures, tmp_
     restarted = guest.run("systemctl", "restart", UNIT)
     assert restarted.code == 0, restarted.err
     guest.run("sleep", "3")  # the two cards' clocks are being compared
-    heard, n_late, n_tries = undisturbed(guest)
-    recorded = record(guest)
+    said = undisturbed(guest)
+    heard, n_late, recorded = said.heard, said.n_late, record(guest)
     settings = tmp_path / "config.yaml"
     settings.write_text(guest.run("cat", CONFIG).out)
     best, phase_s = align(
         pulses.pulses(recorded), pulses.us_per_count(recorded), heard.began_s, settings
     )
+    begin_s = best.begin_s - heard.began_s
+    excused = n_late * (1 + math.ceil(said.steal.worst_s / TICK_S))
     figures["pulses against render"] = {
-        "ticks": best.n_ticks, "apart": best.n_apart, "worst_counts": best.worst,
-        "begin_after_aplay_s": round(best.begin_s - heard.began_s, 3),
-        "phase_ms": round(phase_s * 1e3, 2), "late_ticks": n_late, "tries": n_tries,
+        "ticks": best.n_ticks, "apart": best.n_apart, "worst_counts": best.worst(),
+        "worst_but_late": best.worst(excused), "begin_after_aplay_s": round(begin_s, 3),
+        "phase_ms": round(phase_s * 1e3, 2), "late_ticks": n_late, "tries": said.n_tries,
+        "steal": asdict(said.steal),
     }  # fmt: skip
+    assert outside(recorded) == []
     assert len(moves(guest, heard.began_s)) > best.n_ticks / 4
+    assert 0.0 <= begin_s <= BEGIN_S
     assert best.n_apart <= n_late + APART * best.n_ticks, best
-    assert n_late or best.worst <= 2, best
+    assert best.worst(excused) <= 2, best
 
 
-def undisturbed(guest: Guest, tries: int = 6) -> tuple[Answer, int, int]:
-    """Speak until a sentence met no lost sound and hardly a late tick: neither says anything about
-    the robot, only about what else this computer has to do. When, late ticks, how many tries."""
-    seen = []
+@dataclass(frozen=True)
+class Said:
+    """A sentence: when, what the head says of it, and what this computer took meanwhile."""
+
+    heard: Answer
+    n_late: int
+    n_lost: int
+    steal: steal.Steal
+    n_tries: int
+
+    @property
+    def good(self) -> bool:
+        """No sound was lost and hardly a tick was late."""
+        return self.n_late <= LATE and not self.n_lost
+
+
+def undisturbed(guest: Guest, tries: int = 6) -> Said:
+    """Speak until a sentence met no lost sound and hardly a late tick. Where none does, that is
+    the robot's fault, unless this computer took its time from the guest in each of them."""
+    seen: list[Said] = []
     for n_tries in range(1, tries + 1):
-        before = status(guest)
-        heard = guest.hear(speak(guest))
-        assert heard.code == 0, heard.err
-        after = status(guest)
-        n_late, n_lost = (after[name] - before[name] for name in ("late", "xruns"))
-        if n_late <= LATE and not n_lost:
-            return heard, n_late, n_tries
-        seen.append(f"{n_late} late ticks, sound lost {n_lost} times")
-    pytest.skip(f"this computer is too busy: {'; '.join(seen)}")
+        seen.append(attempt(guest, n_tries))
+        if seen[-1].good:
+            return seen[-1]
+    told = [f"{s.n_late} late ticks, sound lost {s.n_lost} times, {s.steal}" for s in seen]
+    if any(said.steal.quiet for said in seen):
+        pytest.fail(f"the robot did not keep up, and this computer let it: {told}")
+    pytest.skip(f"this computer is too busy: {told}")
+
+
+def attempt(guest: Guest, n_tries: int) -> Said:
+    """One sentence, watched by a sleeper that no part of the robot can disturb."""
+    script, stop = guest.shared / "steal.py", guest.shared / "enough"
+    script.write_bytes(Path(steal.__file__).read_bytes())
+    stop.unlink(missing_ok=True)
+    sleeper = guest.ask({"run": ["python3", "/mnt/host/steal.py", "/mnt/host/enough"],
+                         "timeout_s": steal.LONGEST_S + 30})  # fmt: skip
+    before = status(guest)
+    heard = guest.hear(speak(guest))
+    assert heard.code == 0, heard.err
+    after = status(guest)
+    stop.touch()
+    watched = guest.hear(sleeper)
+    assert watched.code == 0, watched.err
+    n_late, n_lost = (after[name] - before[name] for name in ("late", "xruns"))
+    return Said(heard, n_late, n_lost, steal.Steal(**json.loads(watched.out)), n_tries)
 
 
 def status(guest: Guest) -> dict[str, Any]:
@@ -126,10 +170,10 @@ def align(
     def at(phase_s: float) -> tuple[pulses.Agreement, float]:
         times_s, widths_us = rendered(settings, phase_s)
         counts = [round(width_us / us_per_count) for width_us in widths_us]
-        return pulses.agreement(changes, times_s, counts, began_s, 1.5, 0.005), phase_s
+        return pulses.agreement(changes, times_s, counts, began_s, 2.0, 0.005), phase_s
 
     def rank(found: tuple[pulses.Agreement, float]) -> tuple[int, int]:
-        return found[0].n_apart, found[0].worst
+        return found[0].n_apart, found[0].worst()
 
     coarse = min((at(ms / 1e3) for ms in range(20)), key=rank)
     quarters = (coarse[1] + step / 4e3 for step in (-2, -1, 1, 2))
@@ -154,6 +198,7 @@ def test_it_talks_again_after_the_plug_was_pulled_in_mid_sentence(
     # Somebody has changed the config, and it has reached the disk.
     guest.run("sh", "-c", f"printf '# mine\n' >> {CONFIG}; sync {CONFIG}")
     config = guest.run("cat", CONFIG).out
+    wait_for_state(guest, "pose.json")
     speak(guest)
     wait_for_moves(guest, now_s(guest))
     guest.cut_power()
@@ -165,6 +210,7 @@ def test_it_talks_again_after_the_plug_was_pulled_in_mid_sentence(
     check = guest.run("lipsync-edge", "check", CONFIG)
     assert check.code == 0, check.err
     names = guest.run("ls", STATE).out.split()
+    assert {"pose.json", "runs.json"} <= set(names), "it has kept its state from before the cut"
     for name in names:  # what is not whole would be kept aside under another name
         assert name.endswith(".json"), names
         json.loads(guest.run("cat", f"{STATE}/{name}").out)
@@ -177,5 +223,4 @@ def test_it_talks_again_after_the_plug_was_pulled_in_mid_sentence(
         "moves_after": len(after), "state_files": names,
     }  # fmt: skip
     assert len(after) > 100
-    low, high = (width / 4.88 for width in (1400, 1800))  # heads/jaw.yaml
-    assert low - 1 <= min(after) <= max(after) <= high + 1
+    assert outside(record(guest)) == []

@@ -1,6 +1,6 @@
 """Tries what a head does when things break: `make drill`.
 
-python -m lipsync_tools.drill                     all cases, a line each; about ten minutes
+python -m lipsync_tools.drill                     all cases, a line each; a quarter of an hour
 python -m lipsync_tools.drill sigkill board-reset  some of them
 python -m lipsync_tools.drill --write docs/reliability.md   put the table into the document
 """

@@ -7,42 +7,72 @@ import math
 import random
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from lipsync_edge import config
 from lipsync_edge.client import Client
 from lipsync_edge.errors import ControlError
-from lipsync_tools.drill.record import STILL_S, is_off
-from lipsync_tools.drill.stage import Finding, Stage
+from lipsync_tools.drill.record import STILL_S, Outputs, first_on_s
+from lipsync_tools.drill.stage import SEEN_OFF_S, Finding, Stage
 
 N_REQUESTS = 10_000
 N_GARBAGE = 300  # lines, of up to 4 kB
+FLOOD_S = 60.0
+"""So long it is tried to send all of them; a socket that takes nothing ends the flood."""
+LESS_US = 1500.0
+"""A new limit of the jaw: a quarter of its way."""
+SLEWED_S = 1.0  # by then it is there
 
 
 def reload_broken(stage: Stage) -> Finding:
-    """A config with a mistake is reloaded: refused in words; mended, it is taken over."""
+    """A config that is no YAML and one beyond a limit are reloaded: refused in words; mended, it is
+    taken over, as the pulses show."""
     finding = Finding()
     stage.prepare()
     stage.start()
+    begun_s = stage.clock.now()
     good = stage.config.read_text()
+    place = f"{stage.config}:{good.count(chr(10)) + 1}: "
     at_s = stage.clock.now()
     stage.config.write_text(good + "motion: {rate_hz: fast\n")
     refused = _reload(stage)
     stage.pause(2.0)
-    stage.config.write_text(good + "motion: {idle_s: 4.0}\n")
-    accepted = _reload(stage)
+    stage.config.write_text(good + "motion: {idle_s: -1}\n")
+    beyond = _reload(stage)
     stage.pause(2.0)
+    stage.config.write_text(good + f"servos: {{jaw: {{max_us: {LESS_US:.0f}}}}}\n")
+    taken_s = stage.clock.now()
+    accepted = _reload(stage)
+    stage.pause(SLEWED_S + 3.0)
     end_s = stage.clock.now()
+    stage.pause(0.3)  # the ear is a little behind
     story = stage.tell(finding, at_s, end_s)
-    finding.log = f"answer: {refused.splitlines()[0]}" if refused else "nothing"
+    finding.log = f"answer: {beyond.splitlines()[0]}" if beyond else "nothing"
     finding.must(str(stage.config) in refused, f"the answer to the mistake was {refused!r}")
+    told = beyond.startswith(f"{place}motion.idle_s: -1 ") and "0.5 to 3600 s" in beyond
+    finding.must(told, f"the answer to a value beyond its limit was {beyond!r}")
     finding.must(not accepted, f"the mended config was refused: {accepted}")
+    _must_move_less(stage, finding, begun_s, taken_s)
     finding.must(math.isinf(story.off_s) and story.held_s < STILL_S, "the mouth stood still")
-    finding.must(stage.gap(finding, at_s, end_s) < stage.world.sound_gap_s, "the sound had a gap")
+    finding.must(stage.gap(finding, at_s, end_s) < stage.world.small_gap_s, "the sound had a gap")
     finding.must(stage.restarts == 0, "it was started again")
     finding.normal = "at once, with the old config"
     stage.finish(finding)
     return finding
+
+
+def _must_move_less(stage: Stage, finding: Finding, begun_s: float, taken_s: float) -> None:
+    """The new limit of the jaw holds since it was taken, and did not before."""
+    with Client(str(_socket(stage))) as head:
+        (jaw,) = (servo for servo in head.describe()["servos"] if servo["name"] == "jaw")
+    finding.must(jaw["max_us"] == LESS_US, f"it says that the jaw goes up to {jaw['max_us']} us")
+    less, moments = Outputs(config.load(stage.config).head), stage.board.moments.copy()
+    before = [m for m in moments if begun_s < m.at_s < taken_s]
+    after = [m for m in moments if m.at_s > taken_s + SLEWED_S]
+    finding.must(bool(less.outside(before)), "the jaw never went so far: this shows nothing")
+    finding.must(bool(after) and not less.outside(after), "the jaw goes on beyond its new limit")
 
 
 def _reload(stage: Stage) -> str:
@@ -66,7 +96,8 @@ def flooded(stage: Stage) -> Finding:
     stage.start()
     before_kb = _rss_kb(stage.life().pid)
     at_s = stage.clock.now()
-    n_sent = _garbage(_socket(stage)) + _requests(_socket(stage))
+    goes_on = _until(stage, FLOOD_S)
+    n_sent = _garbage(_socket(stage), goes_on) + _requests(_socket(stage), goes_on)
     answered_s = _asked(stage)
     end_s = stage.clock.now()
     story = stage.tell(finding, at_s, end_s)
@@ -82,10 +113,16 @@ def flooded(stage: Stage) -> Finding:
     return finding
 
 
-def _garbage(path: Path) -> int:
+def _until(stage: Stage, seconds: float) -> Callable[[], bool]:
+    """Says for so long that there is time."""
+    end_s = stage.clock.now() + seconds
+    return lambda: stage.clock.now() < end_s
+
+
+def _garbage(path: Path, goes_on: Callable[[], bool]) -> int:
     """Lines that are no requests, and one that never ends; how many were sent."""
     dice, sent = random.Random(5), 0
-    while sent < N_GARBAGE:
+    while sent < N_GARBAGE and goes_on():
         with suppress(OSError), _connected(path) as connection:
             while sent < N_GARBAGE:
                 line = dice.randbytes(dice.randrange(1, 4096)).replace(b"\n", b"?")
@@ -96,16 +133,16 @@ def _garbage(path: Path) -> int:
     return sent
 
 
-def _requests(path: Path) -> int:
+def _requests(path: Path, goes_on: Callable[[], bool]) -> int:
     """Requests that are right: half of them, 50 at a time, are left unread by who sent them; the
     others fill a connection until it takes no more. How many were sent."""
     line, sent = json.dumps({"v": 1, "cmd": "status"}).encode() + b"\n", 0
-    while sent < N_REQUESTS // 2:
+    while sent < N_REQUESTS // 2 and goes_on():
         with suppress(OSError), _connected(path) as connection:
             connection.sendall(line * 50)
             sent += 50
     connections = []
-    while sent < N_REQUESTS:
+    while sent < N_REQUESTS and goes_on():
         with suppress(OSError):
             connections.append(_connected(path))
             for _ in range(N_REQUESTS // 20):
@@ -145,16 +182,15 @@ def crashed_often(stage: Stage) -> Finding:
     finding = Finding()
     stage.prepare()
     stage.start()
-    at_s = stage.service.send(signal.SIGKILL)
+    at_s = killed_s = stage.service.send(signal.SIGKILL)
     for n in (2, 3):
         _await_ready(stage, n)
-        stage.service.send(signal.SIGKILL)
+        finding.must(_await_pulses(stage), "servos did not wake before it was killed again")
+        killed_s = stage.service.send(signal.SIGKILL)
     _await_ready(stage, 4)
     life = stage.life()
     stage.wait(lambda: stage.ear.sounds_since(life.ready_s) < math.inf)
     stage.pause(2.0)
-    pulses = [m for m in stage.board.moments if m.at_s > life.begun_s and not is_off(m)]
-    finding.must(not pulses, "servos moved in safe mode")
     finding.must(stage.ear.sounds_since(life.ready_s) < math.inf, "no sound in safe mode")
     told = [text for text in life.statuses if text.startswith("SAFE MODE")]
     finding.must(bool(told), "the status line does not tell of safe mode")
@@ -165,8 +201,12 @@ def crashed_often(stage: Stage) -> Finding:
     stage.service.start()
     stage.again(finding, again_s, again_s)
     stage.tell(finding, at_s, life.ready_s)
+    off_s = stage.off_s(killed_s)
+    finding.must(off_s - killed_s <= SEEN_OFF_S, f"off {off_s - killed_s:.2f} s after a death")
+    stage.stays_off(finding, off_s, stage.life().begun_s)
+    off_ms = 1e3 * (off_s - killed_s)
+    finding.pulses = f"off {off_ms:.0f} ms after the third death, until the restart by hand"
     finding.log = next((t for s, t in stage.service.lines if "safe mode" in t), "nothing")
-    finding.pulses = "off from the third death until the restart"
     finding.sound = f"there again {life.ready_s - life.begun_s:.1f} s after the fourth start"
     finding.normal += " after a restart by hand"
     stage.finish(finding)
@@ -175,3 +215,11 @@ def crashed_often(stage: Stage) -> Finding:
 
 def _await_ready(stage: Stage, n_lives: int) -> None:
     stage.wait(lambda: len(stage.service.lives) == n_lives and not math.isnan(stage.life().ready_s))
+
+
+def _await_pulses(stage: Stage) -> bool:
+    """Until the last start has woken its servos; False where it does not."""
+    begun_s = stage.life().begun_s
+    came = stage.wait(lambda: first_on_s(stage.board.moments.copy(), begun_s) < math.inf)
+    stage.pause(0.5)
+    return came

@@ -10,11 +10,14 @@ from lipsync_tools.drill import asked, cards, deaths, files, virtual, wires
 from lipsync_tools.drill.stage import Finding, Stage
 
 ORDERLY = "to neutral, outputs off, exit 0; stays ended"
-CRASH = "outputs off within 300 ms, new start by itself"
+CRASH = "outputs off within 300 ms and until the new start, which comes by itself"
 HELD = "the board holds its last pulses: nobody can reach it; the sound goes on; then set up anew"
 STALLED = "the board holds its last pulses; the sound goes on; then goes on by itself"
 CUT = "/OE cuts the pulses within 0.4 s; the sound goes on; then set up anew"
-WAITS = "waits for it, at rest; goes on within 5 s of its return"
+WAITS = (
+    "waits for it, at rest (neutral within 1.5 s, off after idle_s); goes on within 5 s of its "
+    "return"
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,18 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
           for thread, what in (("analyzer", "the analyzer"), ("mover", "the mover"),
                                ("sound", "the audio callback"), ("log", "the log's thread"),
                                ("control", "the control socket's thread"),
+                               ("input", "the thread that follows the recording card"),
+                               ("speech", "the thread that speaks files"),
                                ("main", "the main thread"))),
         Case("crash-feeder", "an error in the feeder (a file as source)", CRASH,
              deaths.feeder_crashed),
+        Case("crash-recording", "an error in the recording card's callback",
+             "the card is opened anew within 5 s; all else goes on", cards.recorder_failed),
         Case("crash-often", "3 crashes in a row",
              "safe mode: servos off, sound and socket up, until a restart by hand",
              asked.crashed_often),
         Case("nack-once", "I2C: one NACK", "tried again, nothing to be seen",
-             lambda s: wires.no_answer(s, 0)),
+             wires.one_refused),
         Case("nack-1s", "I2C: no answer for 1 s", HELD, lambda s: wires.no_answer(s, 1.0)),
         Case("nack-10s", "I2C: no answer for 10 s", HELD, lambda s: wires.no_answer(s, 10.0)),
         Case("nack-10s-oe", "the same, /OE wired", CUT, lambda s: wires.no_answer(s, 10.0, True)),
@@ -68,11 +75,12 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
         Case("stall", "I2C: held low for 3 s", STALLED, lambda s: wires.held_low(s, 3.0, False)),
         Case("stall-oe", "the same, /OE wired", CUT, lambda s: wires.held_low(s, 3.0, True)),
         Case("stuck-oe", "I2C: a transaction that takes 12 s, /OE wired",
-             "/OE cuts the pulses within 0.4 s; a new start by the watchdog",
+             "/OE cuts the pulses within 0.4 s; a new start, by itself or by the watchdog",
              lambda s: wires.held_low(s, 12.0, True, kernel=False)),
         Case("board-reset", "the board resets (a dip of its power)",
-             "noticed within 1 s, set up anew; the sound goes on", wires.forgot),
-        Case("board-dead", "the board has no power for 2 s", "set up anew; the sound goes on",
+             "looked at each second: set up anew within 1.5 s; the sound goes on", wires.forgot),
+        Case("board-dead", "the board has no power for 2 s",
+             "set up anew within 1.5 s of its return; the sound goes on",
              lambda s: wires.forgot(s, 2.0)),
         Case("supply", "under-voltage of the Pi", "moves half as far, until 10 s after it",
              wires.weak_supply),
@@ -84,20 +92,22 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
              lambda s: cards.unplugged(s, "mic")),
         Case("output-gone", "the output card goes and comes back", WAITS,
              lambda s: cards.unplugged(s, "speaker")),
-        Case("input-rate", "the input card comes back with 16 kHz", WAITS,
-             lambda s: cards.unplugged(s, "mic", 16_000)),
-        Case("output-rate", "the output card comes back with 44.1 kHz", WAITS,
-             lambda s: cards.unplugged(s, "speaker", 44_100)),
+        Case("input-rate", "the input card comes back and knows 16 kHz alone",
+             f"{WAITS}, at that rate", lambda s: cards.slower_input(s, 16_000)),
+        Case("output-rate", "the output card comes back and knows 44.1 kHz alone, for a while",
+             "a running head plays at one rate: waits, at rest, until the card takes that again",
+             lambda s: cards.slower_output(s, 44_100)),
         Case("drift", "input clock +-300 ppm off for 30 min (virtual time)",
              "delay within 1 ms, no click", virtual.drift),
         Case("silence", "silence for an hour (virtual time)",
-             "released after idle_s; the next word as after 20 s", silent_hour),
+             "released after idle_s, and stays so; the next word as after 20 s", silent_hour),
         Case("disk-full", "no room for state, then SIGKILL", "one warning; starts and speaks",
              files.disk_full),
         Case("disk-read-only", "the state's folder becomes read-only, then SIGKILL",
              "one warning; starts and speaks", files.disk_read_only),
-        Case("reload-broken", "a broken config is reloaded",
-             "refused in words, the old one stays; mended, it is taken", asked.reload_broken),
+        Case("reload-broken", "a config that is no YAML is reloaded, and one beyond a limit",
+             "refused by file, line and limit, the old one stays; mended, its limits hold",
+             asked.reload_broken),
         Case("clock", "the time of day jumps by +1 h and by -2 h", "nothing to be seen",
              files.clock_stepped),
         Case("power-cut", f"{virtual.N_CUTS} cuts each in writes of state and of config",

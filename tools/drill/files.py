@@ -16,6 +16,7 @@ from pathlib import Path
 
 import lipsync_models
 from lipsync_edge.store import Store
+from lipsync_tools.drill import preload
 from lipsync_tools.drill.record import STILL_S
 from lipsync_tools.drill.stage import Finding, NotThere, Stage
 
@@ -42,7 +43,7 @@ def model_spoiled(stage: Stage) -> Finding:
     stage.again(finding, mended_s, mended_s)
     finding.normal += " after it was whole again"
     finding.pulses += ", off while no start succeeds"
-    finding.must(stage.off_s(killed_s) < stage.life(1).begun_s, "they were on while it was broken")
+    stage.stays_off(finding, stage.off_between(finding, killed_s), mended_s)
     stage.finish(finding)
     return finding
 
@@ -59,6 +60,7 @@ def model_replaced(stage: Stage) -> Finding:
     killed_s = _went_on(stage, finding, at_s)
     finding.log = stage.first_line(at_s) or "nothing"
     stage.again(finding, stage.wait_off_s(killed_s), killed_s)
+    stage.off_between(finding, killed_s)
     finding.normal += " after a kill, with the new model"
     stage.finish(finding)
     said = " ".join(text for _, text in stage.service.lines)
@@ -118,6 +120,7 @@ def _without_disk(stage: Stage, at_s: float, message: str) -> Finding:
     stage.pause(WATCH_S)
     killed_s = _went_on(stage, finding, at_s)
     stage.again(finding, stage.wait_off_s(killed_s), killed_s)
+    stage.off_between(finding, killed_s)
     finding.normal += " after a kill"
     wanted = f"cannot be written ({message})"
     said = [text for _, text in stage.service.lines if wanted in text]
@@ -157,7 +160,7 @@ def _mount(*words: str) -> None:
 def clock_stepped(stage: Stage) -> Finding:
     """The time of day jumps an hour ahead, then two back, for the robot alone: see stepped.c."""
     finding, step = Finding(), stage.folder / "step"
-    library = _built(stage.folder)
+    library = preload.built(stage.folder, "stepped")
     _set_step(step, 0.0)
     environment = {"LD_PRELOAD": str(library), "DRILL_STEP": str(step)}
     stage.prepare(environment=environment)
@@ -179,17 +182,6 @@ def clock_stepped(stage: Stage) -> Finding:
     finding.normal = "at once"
     stage.finish(finding)
     return finding
-
-
-def _built(folder: Path) -> Path:
-    """The library that steps the clock. NotThere without a C compiler."""
-    library = folder / "stepped.so"
-    compiler = shutil.which("cc")
-    if compiler is None:
-        raise NotThere("needs a C compiler (apt install gcc)")
-    source = Path(__file__).with_name("stepped.c")
-    subprocess.run((compiler, "-shared", "-fPIC", "-o", library, source, "-ldl"), check=True)
-    return library
 
 
 def _set_step(path: Path, seconds: float) -> None:

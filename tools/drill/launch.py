@@ -1,8 +1,9 @@
 """Starts the unmodified program with one thing prepared to go wrong, as $LIPSYNC_DRILL asks (JSON).
 
-``crash``: the thread that raises an error, ``sound`` for the audio callback, ``main`` for the main
-thread; ``after_s``: how long after its first round; ``once``: a file that is made when it happened,
-with the monotonic time in it, so that it happens once; ``sys``: where the kernel's files are in
+``crash``: the thread that raises an error, ``sound`` for the audio callback, ``recording`` for that
+of the card that records, ``main`` for the main thread; ``trigger``: the file that lets it happen as
+soon as it is there; ``once``: a file that is made when it happened, with the monotonic time in it,
+so that it happens once; ``sys``: where the kernel's files are in
 place of /sys; ``words``: more of the command line; ``unguarded``: no guardian, ``wild``: no limits,
 for the drill's tests of itself.
 """
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lipsync_edge import app, cli
-from lipsync_edge.audio.courier import BlockCourier
+from lipsync_edge.audio.courier import BlockCourier, Intake
 from lipsync_edge.clock import MonotonicClock
 from lipsync_edge.servos import guardian
 from lipsync_edge.servos.gate import Gate
@@ -31,14 +32,12 @@ class Mischief(Exception):
     """What the drill lets fail; no error that anybody expects."""
 
 
-def failing(step: Callable[..., Any], after_s: float, once: Path) -> Callable[..., Any]:
-    """``step``, which raises once ``after_s`` have gone since its first call."""
+def failing(step: Callable[..., Any], trigger: Path, once: Path) -> Callable[..., Any]:
+    """``step``, which raises once after the file ``trigger`` has come."""
     clock = MonotonicClock()
-    begun_s: list[float] = []
 
     def wrapped(*given: Any, **named: Any) -> Any:
-        begun_s.append(clock.now()) if not begun_s else None
-        if clock.now() - begun_s[0] >= after_s and not once.exists():
+        if trigger.exists() and not once.exists():
             once.write_text(repr(clock.now()))
             raise Mischief("made by the drill")
         return step(*given, **named)
@@ -55,9 +54,11 @@ def prepare(plan: dict[str, Any]) -> None:
     if root := plan.get("sys"):
         app.Sensors = lambda: Sensors(Path(root))  # type: ignore[attr-defined]
     thread = plan.get("crash", "")
-    given = float(plan.get("after_s", 3.0)), Path(plan.get("once", "/nonexistent"))
+    given = Path(plan.get("trigger", "/nonexistent")), Path(plan.get("once", "/nonexistent"))
     if thread == "sound":
         BlockCourier.carry = failing(BlockCourier.carry, *given)  # type: ignore[method-assign]
+    elif thread == "recording":
+        Intake.carry = failing(Intake.carry, *given)  # type: ignore[method-assign]
     elif thread == "main":
         app.Robot._tell = failing(app.Robot._tell, *given)  # type: ignore[method-assign]
     elif thread:

@@ -15,6 +15,8 @@ ROUNDING_US = 2.5
 STILL_S = 0.3  # speech without pauses moves some servo more often
 OPEN_US = 60.0
 """So far from neutral, a servo speaks: ten times what noise moves it."""
+NEUTRAL_US = 10.0
+"""So near to neutral, nobody sees a difference: the dead band of a servo."""
 
 
 class Outputs:
@@ -61,9 +63,44 @@ def first_off_s(moments: Sequence[Moment], from_s: float) -> float:
     return next((m.at_s for m in moments if m.at_s > from_s and is_off(m)), math.inf)
 
 
+def is_on_at(moments: Sequence[Moment], at_s: float) -> bool:
+    """Whether some output gave a pulse just before a time."""
+    before = _last_before(moments, at_s)
+    return before is not None and not is_off(before)
+
+
+def first_on_s(moments: Sequence[Moment], from_s: float, to_s: float = math.inf) -> float:
+    """When a pulse came after a time at which all were off, before another; infinite: none did."""
+    on = (m.at_s for m in moments if from_s < m.at_s < to_s and not is_off(m))
+    return next(on, math.inf)
+
+
+def last_pulses(moments: Sequence[Moment], off_s: float) -> Moment | None:
+    """What the outputs gave last before all of them were off at ``off_s``."""
+    on = [m for m in moments if m.at_s < off_s and not is_off(m)]
+    return on[-1] if on else None
+
+
+def farthest_us(moments: Sequence[Moment], from_s: float, to_s: float, outputs: Outputs) -> float:
+    """How far from neutral a servo was at or between two times; off is no way from it."""
+    begin = _last_before(moments, from_s)
+    between = [m for m in moments if from_s <= m.at_s <= to_s]
+    return max((outputs.reach_us(m) for m in [*([begin] if begin else []), *between]), default=0.0)
+
+
+def _last_before(moments: Sequence[Moment], at_s: float) -> Moment | None:
+    before = [m for m in moments if m.at_s < at_s]
+    return before[-1] if before else None
+
+
 def first_spoken_s(moments: Sequence[Moment], from_s: float, outputs: Outputs) -> float:
     """When a servo first moved away from neutral after a time; infinite: never."""
     return next((m.at_s for m in moments if m.at_s > from_s and outputs.speaks(m)), math.inf)
+
+
+def is_unforeseen(line: str) -> bool:
+    """Whether a line of the log begins what Python tells of an error that nobody caught."""
+    return "Traceback (most recent call last)" in line or "Exception in thread" in line
 
 
 def longest_still_s(moments: Sequence[Moment], from_s: float, to_s: float) -> float:

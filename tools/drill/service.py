@@ -35,6 +35,7 @@ class Life:
     result: str = ""  # as of $SERVICE_RESULT
     post_s: float = math.nan  # when the last ExecStopPost had ended
     statuses: list[str] = field(default_factory=list)
+    stopping: bool = False  # by its own word: from then on no watchdog watches it
 
 
 class Service:
@@ -151,7 +152,9 @@ class Service:
                 if (fed_s := self._hear(life)) and not stopping:
                     due_s = fed_s + self.unit.watchdog_s
                 now_s = self._clock.now()
-                if self._asked.is_set() and not stopping:
+                if life.stopping and not stopping and not result:
+                    stopping, due_s = True, now_s + self.unit.stop_timeout_s
+                elif self._asked.is_set() and not stopping:
                     stopping, due_s = True, now_s + self.unit.stop_timeout_s
                     self._kill(signal.SIGTERM)
                 elif now_s >= due_s and not result and not stopping:
@@ -183,6 +186,8 @@ class Service:
                         fed_s = now_s
                     elif word == "WATCHDOG=1" and not math.isnan(life.ready_s):
                         fed_s = now_s
+                    elif word == "STOPPING=1":
+                        life.stopping = True
                     elif word.startswith("STATUS="):
                         life.statuses.append(word.removeprefix("STATUS="))
         return fed_s

@@ -101,11 +101,13 @@ def drill(silence_s: float) -> dict[str, Any]:
     outputs = record.Outputs(hour.config.head)
     again_s = SPEECH_S + silence_s
     first_s = record.first_spoken_s(hour.moments, 0.0, outputs)
+    off_s = record.first_off_s(hour.moments, SPEECH_S)
     return {
         "silence_s": silence_s,
-        "off_after_s": record.first_off_s(hour.moments, SPEECH_S) - SPEECH_S,
+        "idle_s": hour.config.motion.idle_s,
+        "off_after_s": off_s - SPEECH_S,
         "pulses_in_silence": sum(
-            not record.is_off(m) for m in hour.moments if SPEECH_S + 10.0 < m.at_s < again_s
+            not record.is_off(m) for m in hour.moments if off_s < m.at_s < again_s
         ),
         "outside": len(outputs.outside(hour.moments)),
         "spoke_after_s": first_s,

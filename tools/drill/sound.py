@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 import wave
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipsync_edge.audio.wav import open_source, resampled
 from lipsync_edge.cli import SAMPLE
@@ -104,20 +106,35 @@ class Cards:
     def _server(self, name: str) -> SoundServer:
         return self.mic if name == "mic" else self.speaker
 
+    @contextmanager
+    def spoken(self) -> Iterator[None]:
+        """The speech goes straight to the speaker, by the sound server's own program: what this
+        computer makes of it without a robot."""
+        processes = self._player(self.speaker, "speaker")
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait(5)
+
     def _talk(self) -> None:
-        environment = {**os.environ, **self.mic.environment}
+        self._feed += self._player(self.mic, "micfeed")
+
+    def _player(self, server: SoundServer, sink: str) -> list[subprocess.Popen[bytes]]:
+        environment = {**os.environ, **server.environment}
         looper = subprocess.Popen(
             (sys.executable, "-m", "lipsync_tools.soundserver", "--loop", str(self.speech)),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         assert looper.stdout is not None
         player = subprocess.Popen(
-            ("pacat", "--latency-msec=60", "-d", "micfeed", "--format=s16le", "--channels=1",
+            ("pacat", "--latency-msec=60", "-d", sink, "--format=s16le", "--channels=1",
              f"--rate={RATE_HZ}", "--raw"),
             env=environment, stdin=looper.stdout, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         looper.stdout.close()
-        self._feed += [looper, player]
+        return [looper, player]
 
 
 class Ear:
@@ -133,6 +150,15 @@ class Ear:
         self._recorder: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self.heard: list[tuple[float, bool]] = []
+        self._kept: list[bytes] | None = None
+
+    def keep(self) -> None:
+        """Keep what is heard from now on: 6 MB a minute."""
+        self._kept = []
+
+    def kept(self) -> NDArray[np.float64]:
+        """The samples (n,) since :meth:`keep`."""
+        return np.frombuffer(b"".join(self._kept or []), np.int16).astype(np.float64)
 
     def __enter__(self) -> Ear:
         self._thread.start()
@@ -161,6 +187,8 @@ class Ear:
         with recorder.stdout, suppress(ValueError):
             while data := recorder.stdout.read(2 * BLOCK):
                 self.heard.append((self._clock.now(), any(data)))
+                if self._kept is not None and len(data) == 2 * BLOCK:
+                    self._kept.append(data)
 
     def gaps(
         self, from_s: float, to_s: float, shortest_s: float = 0.03

@@ -28,6 +28,7 @@ SEEN_OFF_S = 0.3
 """The promise: outputs are off so soon after a death that software can see."""
 
 
+MARKS = ("WARNING", "ERROR", "CRITICAL", "lipsync-edge:", "stopped:", "(detach)")
 LEAST_GAP_S = 0.25  # blocks of 21 ms, and the sound server's own
 
 
@@ -69,6 +70,11 @@ class World:
         """A head goes on talking whatever its board does: from here on a gap is one of ours."""
         return max(LEAST_GAP_S, 2 * self.usual_gap_s)
 
+    @property
+    def small_gap_s(self) -> float:
+        """The same where nothing but a few words is asked of the head: hardly more than usual."""
+        return max(0.1, self.usual_gap_s + 0.06)
+
 
 class Stage:
     """Board, ear and service of one case. Use as a context manager."""
@@ -82,6 +88,7 @@ class Stage:
         self._never = threading.Event()
         self._exits = ExitStack()
         self._n_lives = 1
+        self._crashes = False
         self.board: Board
         self.ear: Ear
         self.service: Service
@@ -118,8 +125,9 @@ class Stage:
             environment["PYTHONPATH"] = str(FAKE)
         if mischief is not None:
             launcher = "lipsync_tools.drill.launch"
-            once = {"once": str(self.folder / "done")}
-            environment["LIPSYNC_DRILL"] = json.dumps({**once, **mischief})
+            files = {"trigger": str(self.folder / "now"), "once": str(self.folder / "done")}
+            environment["LIPSYNC_DRILL"] = json.dumps({**files, **mischief})
+            self._crashes = "crash" in mischief
         self.service = self._exits.enter_context(
             Service(self.world.unit, self.config, self.folder, environment, launcher)
         )
@@ -150,6 +158,15 @@ class Stage:
         self.pause(1.0)
         self._n_lives = len(self.service.lives)
 
+    def trigger(self) -> float:
+        """Let the prepared mischief happen, now that it speaks; returns when it did.
+        RuntimeError where it does not."""
+        (self.folder / "now").touch()
+        done = self.folder / "done"
+        if not self.wait(lambda: done.exists() and bool(done.read_text())):
+            raise RuntimeError("the prepared mischief did not happen")
+        return float(done.read_text())
+
     # ---- what was seen
 
     @property
@@ -179,6 +196,10 @@ class Stage:
         self.wait(lambda: self.off_s(from_s) < math.inf)
         return self.off_s(from_s)
 
+    def is_on_at(self, at_s: float) -> bool:
+        """Whether there were pulses just before a time: without, a fault shows nothing."""
+        return record.is_on_at(self.board.moments.copy(), at_s)
+
     def spoken_s(self, from_s: float) -> float:
         """When servos moved, a sound came and the service was ready, all after a time."""
         moved_s = record.first_spoken_s(self.board.moments.copy(), from_s, self.outputs)
@@ -201,9 +222,12 @@ class Stage:
 
     def first_line(self, from_s: float) -> str:
         """The first warning or error of the log after a time."""
-        marks = ("WARNING", "ERROR", "CRITICAL", "lipsync-edge:", "stopped:", "(detach)")
-        lines = (text for at_s, text in self.service.lines.copy() if at_s >= from_s)
-        return next((text for text in lines if text.startswith(marks)), "")
+        return next(iter(self.told(from_s)), "")
+
+    def told(self, from_s: float, to_s: float = math.inf) -> list[str]:
+        """The warnings and errors of the log between two times."""
+        lines = self.service.lines.copy()
+        return [text for at_s, text in lines if from_s <= at_s < to_s and text.startswith(MARKS)]
 
     # ---- what all cases share
 
@@ -234,8 +258,24 @@ class Stage:
         self.pause(0.5)
         return spoken_s
 
-    def finish(self, finding: Finding) -> None:
-        """Stop the service where it runs; check what must hold in every case."""
+    def stays_off(self, finding: Finding, off_s: float, to_s: float = math.inf) -> None:
+        """Note a pulse between the moment at which all outputs were off and another."""
+        on_s = record.first_on_s(self.board.moments.copy(), off_s, to_s)
+        finding.must(math.isinf(on_s), f"pulses again {on_s - off_s:.2f} s after they were off")
+
+    def off_between(self, finding: Finding, at_s: float) -> float:
+        """What the first life must leave that ends by a fault at ``at_s``: pulses up to then, and
+        none from soon after until the next life begins. Returns when they were off."""
+        off_s, lives = self.off_s(at_s), self.service.lives.copy()
+        next_s = lives[1].begun_s if len(lives) > 1 else math.inf
+        finding.must(self.is_on_at(at_s), "outputs were off before it: this shows nothing")
+        finding.must(off_s < next_s, "outputs were not off before the next start")
+        self.stays_off(finding, off_s, next_s)
+        return off_s
+
+    def finish(self, finding: Finding, reachable: bool = True) -> None:
+        """Stop the service where it runs; check what must hold in every case. ``reachable``: the
+        robot can switch its outputs off."""
         running = math.isnan(self.life().ended_s)
         self.service.stop()
         if running:
@@ -244,3 +284,8 @@ class Stage:
         outside = self.outputs.outside(moments)
         finding.must(not outside, f"{len(outside)} moments with a pulse outside limits")
         finding.must(bool(moments), "the board was never spoken to")
+        if reachable and moments:
+            finding.must(record.is_off(moments[-1]), "outputs are on after its end")
+        lines = [text for _, text in self.service.lines.copy()]
+        if not self._crashes:
+            finding.must(not any(map(record.is_unforeseen, lines)), "an error that nobody foresaw")
