@@ -32,6 +32,8 @@ class Side:
     SILENT_S = 0.25  # without a report for so long (or three blocks), it stands
     AVERAGED_S = 60.0  # single reports of what a driver keeps are off by a block
     MOST_KEPT_S = 1.0  # more is no report, nor is less than nothing
+    NEW_S = 5.0  # a sound server reports nonsense of a stream that has just begun
+    OUTLIER_S = 0.03  # a single report counts for no more than this
 
     def __init__(self, stamps: Stamps, rate_hz: int) -> None:
         self.rate_hz = rate_hz
@@ -53,7 +55,8 @@ class Side:
             if self._at_sample >= 0:
                 block_s = (stamp.at_sample - self._at_sample) / self.rate_hz
                 self.block_s = max(self.block_s, block_s)
-                self._average(stamp.dac_s, block_s)
+                if stamp.now_s - self._begun_s >= self.NEW_S:
+                    self._average(stamp.dac_s, block_s)
             # When a sample was recorded or will be heard is of no interest here, only its handing
             # over; drivers know that better, too.
             self.clock.observe(stamp.at_sample, stamp.now_s, math.nan, stamp.xrun)
@@ -79,8 +82,10 @@ class Side:
     def _average(self, kept_s: float, block_s: float) -> None:
         if 0.0 <= kept_s <= self.MOST_KEPT_S:  # NaN: it does not know
             self._reported_s = min(self._reported_s + block_s, self.AVERAGED_S)
-            share = block_s / max(self._reported_s, block_s)
-            self.kept_s += share * (kept_s - self.kept_s)
+            off_s = kept_s - self.kept_s
+            if self._reported_s > 1.0:
+                off_s = max(-self.OUTLIER_S, min(self.OUTLIER_S, off_s))
+            self.kept_s += off_s * block_s / max(self._reported_s, block_s)
 
     @property
     def rate(self) -> float:

@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import lipsync_models
+from lipsync_edge.client import Client
 from lipsync_edge.store import Store
 from lipsync_tools.drill import preload
 from lipsync_tools.drill.record import STILL_S
 from lipsync_tools.drill.stage import Finding, NotThere, Stage
 
 WATCH_S = 3.0
+SLOW_S = 10.0
 BUNDLES = Path(next(iter(lipsync_models.__path__)))
 
 
@@ -113,6 +115,30 @@ def disk_read_only(stage: Stage) -> Finding:
         finding = _without_disk(stage, at_s, "Read-only file system")
         _mount("-o", "remount,rw", str(folder))
         return _finish_with_disk(stage, finding)
+
+
+def disk_slow(stage: Stage) -> Finding:
+    """A card that is busy with something else takes seconds to flush: longer than a watchdog."""
+    finding = Finding()
+    stage.prepare(mischief={"slow_disk_s": SLOW_S})
+    stage.start()
+    (stage.folder / "now").touch()
+    with Client(str(stage.service.runtime / "control.sock")) as head:
+        head.pose("open", 4.0)  # what stands still is kept within seconds
+    at_s = stage.trigger()
+    stage.pause(SLOW_S + 1.0)
+    end_s = stage.clock.now()
+    story = stage.tell(finding, at_s, end_s - 0.3)
+    finding.must(math.isinf(story.off_s), "outputs went off")
+    finding.must(stage.spoken_s(end_s - SLOW_S / 2) < math.inf, "it does not move and speak")
+    gap_s = stage.gap(finding, at_s, end_s - 0.3)
+    finding.must(gap_s < stage.world.sound_gap_s, "the sound had a gap")
+    finding.must(finding.log == "nothing", f"the log says {finding.log}")
+    finding.must(stage.restarts == 0, "it was started again")
+    finding.normal = "at once"
+    stage.finish(finding)
+    finding.must(Store(stage.service.state).load("pose") is not None, "no pose was kept")
+    return finding
 
 
 def _without_disk(stage: Stage, at_s: float, message: str) -> Finding:

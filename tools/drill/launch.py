@@ -3,9 +3,9 @@
 ``crash``: the thread that raises an error, ``sound`` for the audio callback, ``recording`` for that
 of the card that records, ``main`` for the main thread; ``trigger``: the file that lets it happen as
 soon as it is there; ``once``: a file that is made when it happened, with the monotonic time in it,
-so that it happens once; ``sys``: where the kernel's files are in
-place of /sys; ``words``: more of the command line; ``unguarded``: no guardian, ``wild``: no limits,
-for the drill's tests of itself.
+so that it happens once; ``slow_disk_s``: how long it then takes to flush a file; ``sys``: where the
+kernel's files are in place of /sys; ``words``: more of the command line; ``unguarded``: no guardian,
+``wild``: no limits, for the drill's tests of itself.
 """
 
 from __future__ import annotations
@@ -45,6 +45,19 @@ def failing(step: Callable[..., Any], trigger: Path, once: Path) -> Callable[...
     return wrapped
 
 
+def slow(fsync: Callable[[int], None], seconds: float, trigger: Path, once: Path) -> Any:
+    """``fsync``, which takes so long, once, after the file ``trigger`` has come."""
+    clock = MonotonicClock()
+
+    def wrapped(fd: int) -> None:
+        if trigger.exists() and not once.exists():
+            once.write_text(repr(clock.now()))
+            clock.sleep_until(clock.now() + seconds)
+        fsync(fd)
+
+    return wrapped
+
+
 def prepare(plan: dict[str, Any]) -> None:
     """Do what the plan says to the classes of the robot, before one of them is used."""
     if plan.get("unguarded"):
@@ -55,6 +68,8 @@ def prepare(plan: dict[str, Any]) -> None:
         app.Sensors = lambda: Sensors(Path(root))  # type: ignore[attr-defined]
     thread = plan.get("crash", "")
     given = Path(plan.get("trigger", "/nonexistent")), Path(plan.get("once", "/nonexistent"))
+    if seconds := plan.get("slow_disk_s"):
+        os.fsync = slow(os.fsync, float(seconds), *given)  # type: ignore[assignment]
     if thread == "sound":
         BlockCourier.carry = failing(BlockCourier.carry, *given)  # type: ignore[method-assign]
     elif thread == "recording":

@@ -22,6 +22,7 @@ from lipsync_tools.drill.sound import Cards, Ear
 from lipsync_tools.drill.unit import Unit
 
 PATIENCE_S = 30.0
+START_S = 90.0  # the first time all its libraries come from the disk
 FAKE = Path(__file__).parent / "fake"
 OE_PIN = 17
 SEEN_OFF_S = 0.3
@@ -153,7 +154,7 @@ class Stage:
         """Start the service and wait until it speaks. RuntimeError where it does not."""
         begun_s = self.clock.now()
         self.service.start()
-        if not self.wait(lambda: self.spoken_s(begun_s) < math.inf):
+        if not self.wait(lambda: self.spoken_s(begun_s) < math.inf, START_S):
             raise RuntimeError(f"the robot never spoke: {self.service.lines[-3:]}")
         self.pause(1.0)
         self._n_lives = len(self.service.lives)
