@@ -1,11 +1,11 @@
 """Starts the unmodified program with one thing prepared to go wrong, as $LIPSYNC_DRILL asks (JSON).
 
 ``crash``: the thread that raises an error, ``sound`` for the audio callback, ``recording`` for that
-of the card that records, ``main`` for the main thread; ``trigger``: the file that lets it happen as
-soon as it is there; ``once``: a file that is made when it happened, with the monotonic time in it,
-so that it happens once; ``slow_disk_s``: how long it then takes to flush a file; ``sys``: where the
-kernel's files are in place of /sys; ``words``: more of the command line; ``unguarded``: no guardian,
-``wild``: no limits, for the drill's tests of itself.
+of the card that records, ``main`` for the main thread; ``slow_disk_s``: how long it takes to flush
+a file; ``trigger``: the file that lets it happen as soon as it is there; ``once``: a file that is
+made when it happened, with the monotonic time in it, so that it happens once; ``sys``: where the
+kernel's files are in place of /sys; ``words``: more of the command line; ``unguarded``: no
+guardian, ``wild``: no limits, for the drill's tests of itself.
 """
 
 from __future__ import annotations
