@@ -7,6 +7,9 @@ what the microphone heard is found in what the speaker played, by cross-correlat
 channels of one recording of one sound card, so that it is right to the sample. Gaps are heard
 there, too. The servo board is the drill's: simulated chips behind the real driver, in this process,
 where each pulse is held against the limits of its servo.
+
+The sound server is let stumble once before anything counts. Until it first does, its streams have 3
+to 9 ms less in their buffers than ever after, which would look like a drift of the head.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ SETTINGS = ("audio.driver=portaudio", "audio.input=mic", "audio.output=speaker",
 EVERY_S = 10.0
 GAP_S = 0.03  # digital silence for so long; there is none in the speech
 PIECE_S, REACH_S = 1.0, 2.5  # what is looked for, and how much later it may come
+STUMBLE_AT_S, STUMBLE_S = 15.0, 0.03
 WARM_UP = 0.1  # share of the time after which all has been used once, and clocks are known
 MAX_RSS_GROWTH, MAX_DRIFT_MS = 1.0, 1.0  # per cent, ms
 MAX_SPREAD_MS = 10.0  # of nine in ten delays: a computer may be busy for a while, not for ever
@@ -196,19 +200,56 @@ def judge(
     return {**figures, "wrong": wrong}
 
 
+class Watch:
+    """What is seen of a robot while it runs; steps of ``EVERY_S``."""
+
+    def __init__(self, seconds: float, server: SoundServer, ear: Recorder, pulses: Pulses) -> None:
+        self._seconds, self._server, self._ear, self._pulses = seconds, server, ear, pulses
+        self._clock = MonotonicClock()
+        self.rss_kb: list[float] = []
+        self.threads: list[int] = []
+        self.lags: list[float] = []
+        self.n_early = 0
+        """Gaps before the end of the warm-up."""
+
+    def follow(self, robot: subprocess.Popen[str]) -> None:
+        """Until its end."""
+        begun_s = self._clock.now()
+        next_s, stumbled = begun_s + EVERY_S, False
+        while robot.poll() is None:
+            self._clock.sleep_until(min(next_s, self._clock.now() + 0.5))
+            age_s = self._clock.now() - begun_s
+            if not stumbled and age_s >= STUMBLE_AT_S:
+                stumbled = True
+                self._server.stumble(STUMBLE_S)
+            if age_s < WARM_UP * self._seconds:
+                self.n_early = len(self._ear.gaps_s)
+            if self._clock.now() >= next_s and robot.poll() is None:
+                next_s += EVERY_S
+                self._look(robot.pid)
+
+    def _look(self, pid: int) -> None:
+        kb, n_threads = rss_kb_and_threads(pid)
+        self.rss_kb.append(kb)
+        self.threads.append(n_threads)
+        self.lags.append(_lag(self._ear))
+        self._pulses.look()
+        if len(self.lags) % 6 == 0:
+            print(f"{len(self.lags) // 6} of {self._seconds / 60:.0f} min: {kb / 1024:.1f} MB, "
+                  f"{n_threads} threads, {self.lags[-1]:.2f} ms, "
+                  f"{len(self._ear.gaps_s) - self.n_early} gaps, {self._pulses.n_updates} updates, "
+                  f"{self._pulses.n_outside} outside limits",
+                  file=sys.stderr, flush=True)  # fmt: skip
+
+
 def soak(seconds: float, folder: Path) -> dict[str, Any]:
     """Run the robot for so long and judge it. RuntimeError where it does not end well."""
-    clock = MonotonicClock()
     speech = folder / "speech.wav"
     write_speech(speech, 60.0)
     head = config.load(None).head
     command = [sys.executable, "-m", "lipsync_edge", "run", "--json", "--for", str(seconds)]
     for setting in (*SETTINGS, f"board.bus={folder / 'bus'}"):
         command += ["--set", setting]
-    rss_kb: list[float] = []
-    threads: list[int] = []
-    lags: list[float] = []
-    n_early = 0
     with (
         SoundServer(folder / "server", one_clock=True) as server,
         server.fed(speech),
@@ -216,39 +257,23 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
     ):
         pulses = Pulses(board, Outputs(head))
         ear = Recorder(server)
+        watch = Watch(seconds, server, ear, pulses)
         robot = subprocess.Popen(
             command, env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        begun_s = clock.now()
-        next_s = begun_s + EVERY_S
         try:
-            while robot.poll() is None:
-                clock.sleep_until(min(next_s, clock.now() + 0.5))
-                if clock.now() < begun_s + WARM_UP * seconds:
-                    n_early = len(ear.gaps_s)
-                if clock.now() >= next_s and robot.poll() is None:
-                    next_s += EVERY_S
-                    kb, n_threads = rss_kb_and_threads(robot.pid)
-                    rss_kb.append(kb)
-                    threads.append(n_threads)
-                    lags.append(_lag(ear))
-                    pulses.look()
-                    if len(lags) % 6 == 0:
-                        figures = f"{kb / 1024:.1f} MB, {n_threads} threads, {lags[-1]:.2f} ms, "
-                        figures += f"{len(ear.gaps_s) - n_early} gaps, "
-                        figures += f"{pulses.n_updates} updates, {pulses.n_outside} outside limits"
-                        print(f"{len(lags) // 6} of {seconds / 60:.0f} min: {figures}",
-                              file=sys.stderr, flush=True)  # fmt: skip
+            watch.follow(robot)
         finally:
             robot.terminate()
             out, err = robot.communicate(timeout=30)
             ear.stop()
             pulses.look()
-    if robot.returncode or len(lags) < 3:
+    if robot.returncode or len(watch.lags) < 3:
         last = (err.strip().splitlines() or ["no word"])[-1]
         raise RuntimeError(f"it ended with {robot.returncode}: {last}")
-    found = judge(seconds, rss_kb, threads, lags, ear.gaps_s[n_early:], json.loads(out))
+    gaps_s = ear.gaps_s[watch.n_early :]
+    found = judge(seconds, watch.rss_kb, watch.threads, watch.lags, gaps_s, json.loads(out))
     wrong = found.pop("wrong")
     if pulses.n_outside or not pulses.n_updates:
         wrong.append(f"{pulses.n_outside} of {pulses.n_updates} updates were outside limits")
