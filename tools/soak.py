@@ -40,7 +40,9 @@ EVERY_S = 10.0
 GAP_S = 0.03  # digital silence for so long; there is none in the speech
 PIECE_S, REACH_S = 1.0, 2.5  # what is looked for, and how much later it may come
 STUMBLE_AT_S, STUMBLE_S = 15.0, 0.03
-WARM_UP = 0.1  # share of the time after which all has been used once, and clocks are known
+WARM_UP, WARM_UP_S = 0.1, 300.0
+"""Share of the time after which all has been used once, at least the seconds after which clocks
+have forgotten the stumble; in a short run half of it."""
 MAX_RSS_GROWTH, MAX_DRIFT_MS = 1.0, 1.0  # per cent, ms
 MAX_SPREAD_MS = 10.0  # of nine in ten delays: a computer may be busy for a while, not for ever
 LEAST_HEARD, MAX_NOT_FOUND = 0.98, 0.01  # of the time; of the delays
@@ -118,6 +120,11 @@ def rss_kb_and_threads(pid: int) -> tuple[int, int]:
     return int(told["VmRSS"][0]), int(told["Threads"][0])
 
 
+def warm_up(seconds: float) -> float:
+    """The share of a run of ``seconds`` that does not count."""
+    return min(max(WARM_UP, WARM_UP_S / seconds), 0.5)
+
+
 class Pulses:
     """Looks at what the board was told and forgets it: hours of it are too much to keep."""
 
@@ -147,7 +154,7 @@ def judge(
     ``gaps_s``: the gaps in what was played after the warm-up. Growth and drift are those between
     the first and the last tenth after the warm-up; growth is made up for the whole time.
     """
-    n_warm = int(WARM_UP * len(rss_kb)) + 1
+    n_warm = int(warm_up(wanted_s) * len(rss_kb)) + 1
     tenth = max(1, len(rss_kb) // 10)
     lags = np.array(lags_ms[n_warm:])
     lags = lags[np.isfinite(lags)]
@@ -222,7 +229,7 @@ class Watch:
             if not stumbled and age_s >= STUMBLE_AT_S:
                 stumbled = True
                 self._server.stumble(STUMBLE_S)
-            if age_s < WARM_UP * self._seconds:
+            if age_s < warm_up(self._seconds) * self._seconds:
                 self.n_early = len(self._ear.gaps_s)
             if self._clock.now() >= next_s and robot.poll() is None:
                 next_s += EVERY_S
