@@ -8,8 +8,8 @@ channels of one recording of one sound card, so that it is right to the sample. 
 there, too. The servo board is the drill's: simulated chips behind the real driver, in this process,
 where each pulse is held against the limits of its servo.
 
-The sound server is let stumble once before anything counts. Until it first does, its streams have 3
-to 9 ms less in their buffers than ever after, which would look like a drift of the head.
+Not all of that delay is the head's: a null sink's streams have 3 to 9 ms more in their buffers from
+one stumble of the server on until they fall back by themselves. ``input.delay_ms`` is the head's.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ SETTINGS = ("audio.driver=portaudio", "audio.input=mic", "audio.output=speaker",
 EVERY_S = 10.0
 GAP_S = 0.03  # digital silence for so long; there is none in the speech
 PIECE_S, REACH_S = 1.0, 2.5  # what is looked for, and how much later it may come
-STUMBLE_AT_S, STUMBLE_S = 15.0, 0.03
 WARM_UP, WARM_UP_S = 0.1, 300.0
 """Share of the time after which all has been used once, at least the seconds after which clocks
-have forgotten the stumble; in a short run half of it."""
+have settled; in a short run half of it."""
 MAX_RSS_GROWTH, MAX_DRIFT_MS = 1.0, 1.0  # per cent, ms
 MAX_SPREAD_MS = 10.0  # of nine in ten delays: a computer may be busy for a while, not for ever
 LEAST_HEARD, MAX_NOT_FOUND = 0.98, 0.01  # of the time; of the delays
@@ -210,8 +209,8 @@ def judge(
 class Watch:
     """What is seen of a robot while it runs; steps of ``EVERY_S``."""
 
-    def __init__(self, seconds: float, server: SoundServer, ear: Recorder, pulses: Pulses) -> None:
-        self._seconds, self._server, self._ear, self._pulses = seconds, server, ear, pulses
+    def __init__(self, seconds: float, ear: Recorder, pulses: Pulses) -> None:
+        self._seconds, self._ear, self._pulses = seconds, ear, pulses
         self._clock = MonotonicClock()
         self.rss_kb: list[float] = []
         self.threads: list[int] = []
@@ -222,13 +221,10 @@ class Watch:
     def follow(self, robot: subprocess.Popen[str]) -> None:
         """Until its end."""
         begun_s = self._clock.now()
-        next_s, stumbled = begun_s + EVERY_S, False
+        next_s = begun_s + EVERY_S
         while robot.poll() is None:
             self._clock.sleep_until(min(next_s, self._clock.now() + 0.5))
             age_s = self._clock.now() - begun_s
-            if not stumbled and age_s >= STUMBLE_AT_S:
-                stumbled = True
-                self._server.stumble(STUMBLE_S)
             if age_s < warm_up(self._seconds) * self._seconds:
                 self.n_early = len(self._ear.gaps_s)
             if self._clock.now() >= next_s and robot.poll() is None:
@@ -264,7 +260,7 @@ def soak(seconds: float, folder: Path) -> dict[str, Any]:
     ):
         pulses = Pulses(board, Outputs(head))
         ear = Recorder(server)
-        watch = Watch(seconds, server, ear, pulses)
+        watch = Watch(seconds, ear, pulses)
         robot = subprocess.Popen(
             command, env={**os.environ, **server.environment},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

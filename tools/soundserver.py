@@ -133,15 +133,6 @@ class SoundServer:
             os.kill(pid, signal.SIGTERM)
             self._wait_until_gone(pid)
 
-    def stumble(self, seconds: float) -> None:
-        """Let the daemon stand still for so long, as a busy computer does."""
-        pid = int((self.folder / "run" / "pid").read_text())
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            self._clock.sleep_until(self._clock.now() + seconds)
-        finally:
-            os.kill(pid, signal.SIGCONT)
-
     def run(self, *command: str) -> str:
         """Run a program in the server's environment, return what it prints. Raises AudioError."""
         done = subprocess.run(
