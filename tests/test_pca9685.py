@@ -693,3 +693,17 @@ def test_a_scan_of_a_bus_that_is_held_low_ends_with_a_sentence() -> None:
     with pytest.raises(BoardError, match="SDA or SCL is held low"):
         scan(bench.bus)
     assert bench.asked == 1
+
+
+def test_a_board_that_a_stuck_bus_left_on_goes_off_though_another_one_stays_dead() -> None:
+    bench = Held([Slot(0, 0), Slot(1, 0)], (BoardSpec(0x40), BoardSpec(0x41)))
+    bench.opened()
+    assert bench.write(1500, 1500)
+    bench.hold()
+    assert not bench.write(1600, 1600)
+    bench.release()
+    bench.bus.kill(0x40)
+    assert not math.isnan(bench.chips[1].pulses_us()[0])
+    bench.wait(1.0)
+    assert not bench.write(1600, 1600)
+    assert math.isnan(bench.chips[1].pulses_us()[0])

@@ -108,7 +108,8 @@ class Pca9685Board:
         with self._lock:
             if self._closing or not self._open:
                 return False
-            if self._lost and self._clock.now() < self._retry_at_s:
+            begun_s = self._clock.now()
+            if self._lost and begun_s < self._retry_at_s:
                 return False
             try:
                 if not self._look_after():
@@ -117,7 +118,7 @@ class Pca9685Board:
                 for chip, wanted in zip(self._chips, counts, strict=True):
                     self._writes += self._tried(chip, chip.burst, wanted)
             except BoardError as error:
-                self._lose(error)
+                self._lose(error, self._clock.now() - begun_s > STUCK_S)
                 return False
             self._sent = counts
             return not self._quiet_if_closing()
@@ -217,9 +218,9 @@ class Pca9685Board:
             self._silence(self._retries)
         return self._closing
 
-    def _lose(self, error: BoardError) -> None:
+    def _lose(self, error: BoardError, stuck: bool) -> None:
         self._failures += not self._lost
-        if not self._lost:
+        if not (stuck and self._lost):  # a bus that is still stuck would keep us for another second
             self._silence(tries=1)
         self._message = str(error)
         self._lost = True
