@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -186,24 +186,37 @@ def judge(
         "ticks": summary["mover"]["ticks"],
         "input": sound["input"],
     }
-    wrong = []
+    return {**figures, "wrong": list(_wrong(wanted_s, figures, n_measured, sum(gaps_s), summary))}
+
+
+def _wrong(
+    wanted_s: float,
+    found: dict[str, Any],
+    n_measured: int,
+    silent_s: float,
+    summary: dict[str, Any],
+) -> Iterator[str]:
+    """What is not as it should be, one sentence each."""
+    drift_ms, spread_ms = (
+        float("nan") if found[name] is None else found[name]
+        for name in ("delay_drift_ms", "delay_spread_ms")
+    )
     if not summary["heard_s"] >= LEAST_HEARD * wanted_s:
-        wrong.append(f"it ran for {summary['heard_s']:.0f} s in place of {wanted_s:.0f}")
-    if growth >= MAX_RSS_GROWTH:
-        wrong.append(f"memory grew by {growth:.1f} %")
-    if figures["threads_leaked"] > 0:
-        wrong.append(f"{figures['threads_leaked']} threads leaked")
+        yield f"it ran for {summary['heard_s']:.0f} s in place of {wanted_s:.0f}"
+    if found["rss_growth_percent"] >= MAX_RSS_GROWTH:
+        yield f"memory grew by {found['rss_growth_percent']:.1f} %"
+    if found["threads_leaked"] > 0:
+        yield f"{found['threads_leaked']} threads leaked"
     if not abs(drift_ms) < MAX_DRIFT_MS:
-        wrong.append(f"the delay drifted by {drift_ms:.2f} ms")
-    if sum(gaps_s) > (1 - LEAST_HEARD) * wanted_s:
-        wrong.append(f"{sum(gaps_s):.0f} s of silence in the sound")
+        yield f"the delay drifted by {drift_ms:.2f} ms"
+    if silent_s > (1 - LEAST_HEARD) * wanted_s:
+        yield f"{silent_s:.0f} s of silence in the sound"
     if spread_ms > MAX_SPREAD_MS:
-        wrong.append(f"the delay wandered over {spread_ms:.1f} ms")
-    if n_measured - len(lags) > MAX_NOT_FOUND * n_measured:
-        wrong.append(f"{n_measured - len(lags)} times of {n_measured} the sound was not found")
+        yield f"the delay wandered over {spread_ms:.1f} ms"
+    if found["delays_not_found"] > MAX_NOT_FOUND * n_measured:
+        yield f"{found['delays_not_found']} times of {n_measured} the sound was not found"
     if summary["failed"]:
-        wrong.append(f"it failed: {summary['reason']}")
-    return {**figures, "wrong": wrong}
+        yield f"it failed: {summary['reason']}"
 
 
 class Watch:
