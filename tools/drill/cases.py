@@ -36,6 +36,11 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
     def silent_hour(stage: Stage) -> Finding:
         return virtual.silent_hour(stage, hour or virtual.Background("silence", virtual.HOUR_S))
 
+    return (*_deaths(), *_wires(), *_rest(silent_hour))
+
+
+def _deaths() -> tuple[Case, ...]:
+    """Nothing, signals and errors."""
     return (
         Case("quiet", "none, for 10 s", "speaks; shows what this computer does by itself",
              deaths.quiet),
@@ -64,6 +69,12 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
         Case("crash-often", "3 crashes in a row",
              "safe mode: servos off, sound and socket up, until a restart by hand",
              asked.crashed_often),
+    )  # fmt: skip
+
+
+def _wires() -> tuple[Case, ...]:
+    """The bus, the board, the supply."""
+    return (
         Case("nack-once", "I2C: one NACK", "tried again, nothing to be seen",
              wires.one_refused),
         Case("nack-1s", "I2C: no answer for 1 s", HELD, lambda s: wires.no_answer(s, 1.0)),
@@ -85,6 +96,12 @@ def all_cases(hour: virtual.Background | None) -> tuple[Case, ...]:
              lambda s: wires.forgot(s, 2.0)),
         Case("supply", "under-voltage of the Pi", "moves half as far, until 10 s after it",
              wires.weak_supply),
+    )  # fmt: skip
+
+
+def _rest(silent_hour: Callable[[Stage], Finding]) -> tuple[Case, ...]:
+    """The model, the cards, the disk, what is asked."""
+    return (
         Case("model-spoiled", "the model's file is overwritten, then cut in half",
              "goes on; a start refuses it in words; speaks when it is whole", files.model_spoiled),
         Case("model-replaced", "another model takes its place",
