@@ -8,14 +8,15 @@ channels of one recording of one sound card, so that it is right to the sample. 
 there, too. The servo board is the drill's: simulated chips behind the real driver, in this process,
 where each pulse is held against the limits of its servo.
 
-Not all of that delay is the head's: a null sink's streams have 3 to 9 ms more in their buffers from
-one stumble of the server on until they fall back by themselves. ``input.delay_ms`` is the head's.
+Not all of that delay is the head's: ``input.delay_ms`` is its share from card to card, and what it
+looks ahead comes on top; the rest waits in the server's streams.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -313,6 +314,7 @@ def main() -> int:
     if len(sys.argv) != 2 or missing():
         print(missing() or "how many seconds?", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # nothing stays
     with tempfile.TemporaryDirectory(prefix="lipsync-soak-") as folder:
         try:
             found = soak(float(sys.argv[1]), Path(folder))
