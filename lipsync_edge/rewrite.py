@@ -20,6 +20,8 @@ def rewrite(path: Path, changes: dict[Key, str], show: Callable[[str], None]) ->
     ConfigError where the file cannot be changed safely, or would not load any more.
     """
     path = path.resolve()  # a link stays a link
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ConfigError([f"{path}: cannot be changed (it is no regular file)"])
     try:
         before = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from calibration_room import Floats, Motor, add, pink
+from fifo import a_writer
 from test_cli import run
 
 from lipsync_edge import config
@@ -450,6 +451,13 @@ def test_rewrite_says_where_nothing_can_be_written(
         rewrite(path, {("audio", "output_latency_ms"): "31.5"}, print)
     assert path.read_text() == ROBOT
     assert [p.name for p in tmp_path.iterdir()] == ["robot.yaml"]
+
+
+def test_rewrite_waits_for_no_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "robot.yaml")
+    path = tmp_path / "robot.yaml"
+    with a_writer(path), pytest.raises(ConfigError, match="no regular file"):
+        rewrite(path, {("audio", "output_latency_ms"): "31.5"}, print)
 
 
 def test_rewrite_changes_nothing_that_would_not_load(

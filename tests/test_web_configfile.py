@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fifo import a_writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -414,3 +415,11 @@ def test_a_kill_leaves_the_old_or_the_new_file_whole(way: str) -> None:
         assert n >= 50, "so many moments, or deaths"
         assert n_old > 0
         assert n_new > 0
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    file = place(tmp_path, BY_HAND)
+    file.path.unlink()
+    os.mkfifo(file.path)
+    with a_writer(file.path), pytest.raises(HttpRefused, match="no regular file"):
+        file.read()

@@ -89,6 +89,8 @@ class ConfigFile:
         return saved
 
     def _read(self) -> str:
+        if self.path.exists() and not self.path.is_file():  # a pipe would be waited for
+            raise HttpRefused(409, "no-config", f"The config {self.path} is no regular file.")
         try:
             with self.path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
