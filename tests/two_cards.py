@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -163,6 +164,8 @@ class TwoCards:
             self.ring, self.courier.stamps, speaker.rate_hz,
         )  # fmt: skip
         self.trims_ppm: list[float] = []
+        self.kept_s: Callable[[float], tuple[float, float]] = lambda _: (math.nan, 0.02)
+        """What the drivers say at a time that they keep beyond their callbacks."""
         self._out = np.zeros(speaker.block, np.int16)
         self._random = np.random.default_rng(7)
         self._events = [(card.next_s(self._random), k) for k, card in enumerate((mic, speaker))]
@@ -178,12 +181,13 @@ class TwoCards:
     def _record(self, now_s: float) -> None:
         block = self._sound(self._recorded, self.mic.block, self.mic.rate_hz)
         self._recorded += self.mic.block
-        self._intake.carry(block, self._out, now_s, math.nan, False)
+        begun_s = -self.kept_s(now_s)[0] - self.mic.block / self.mic.rate_hz
+        self._intake.carry(block, self._out, now_s, begun_s, False)
         heapq.heappush(self._events, (self.mic.next_s(self._random), 0))
         heapq.heappush(self._events, (now_s + self._random.uniform(0, self._late_s), 2))
 
     def _play(self, now_s: float) -> None:
-        self.courier.carry(None, self._out, now_s, 0.02, False)
+        self.courier.carry(None, self._out, now_s, self.kept_s(now_s)[1], False)
         self.ear.hear(self._out)
         heapq.heappush(self._events, (self.speaker.next_s(self._random), 1))
 

@@ -38,8 +38,9 @@ class Courier(Protocol):
     ) -> None:
         """Take ``captured`` (n,) or None (play-only), fill ``out`` (n,).
 
-        ``now_s``: monotonic time at entry; ``dac_s``: seconds from now until ``out[0]`` is heard
-        (NaN where the driver does not know); ``xrun``: the driver lost or repeated samples before.
+        ``now_s``: monotonic time at entry; ``dac_s``: seconds from now until ``out[0]`` is heard,
+        of a stream that only records until ``captured[0]`` was recorded, hence less than 0 (NaN
+        where the driver does not know); ``xrun``: the driver lost or repeated samples before.
         """
 
 

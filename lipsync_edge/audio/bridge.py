@@ -5,6 +5,10 @@ bridge therefore converts between the two *real* rates, and steers the ratio so 
 always takes equally long. Delay is measured in samples counted by both callbacks, each smoothed by
 a :class:`SampleClock`, so that neither the size of blocks nor the moment of asking matters (the
 principle: F. Adriaensen, "Controlling adaptive resampling", Linux Audio Conference 2012).
+
+What a driver keeps beyond its callback is not in that, and changes: a sound server that stumbled
+once may call sooner ever after, and keep 3 to 9 ms more. So what the drivers report of
+it, averaged over a minute, is made up for, as far as there is a reserve.
 """
 
 from __future__ import annotations
@@ -26,12 +30,19 @@ class Side:
 
     SETTLE_S = 0.5  # until then the clock jumps with every report
     SILENT_S = 0.25  # without a report for so long (or three blocks), it stands
+    AVERAGED_S = 60.0  # single reports of what a driver keeps are off by a block
+    MOST_KEPT_S = 1.0  # more is no report, nor is less than nothing
+    NEW_S = 5.0  # a sound server reports nonsense of a stream that has just begun
+    OUTLIER_S = 0.03  # a single report counts for no more than this
 
     def __init__(self, stamps: Stamps, rate_hz: int) -> None:
         self.rate_hz = rate_hz
         self.clock = SampleClock(rate_hz, 0.0)
         self.block_s = 0.0
         self.behind = 0
+        self.kept_s = 0.0
+        """What the driver keeps beyond the callback, on average, as far as it reports that."""
+        self._reported_s = 0.0  # time that is in the average
         self._reader = StampReader(stamps)
         self._at_sample = -1
         self._begun_s = self._last_s = math.nan
@@ -42,7 +53,10 @@ class Side:
             if not stamp.now_s - self._last_s <= self._patience_s:
                 self._begin(stamp)
             if self._at_sample >= 0:
-                self.block_s = max(self.block_s, (stamp.at_sample - self._at_sample) / self.rate_hz)
+                block_s = (stamp.at_sample - self._at_sample) / self.rate_hz
+                self.block_s = max(self.block_s, block_s)
+                if stamp.now_s - self._begun_s >= self.NEW_S:
+                    self._average(stamp.dac_s, block_s)
             # When a sample was recorded or will be heard is of no interest here, only its handing
             # over; drivers know that better, too.
             self.clock.observe(stamp.at_sample, stamp.now_s, math.nan, stamp.xrun)
@@ -61,6 +75,19 @@ class Side:
         return self.clock.sample_at(now_s)
 
     @property
+    def reports(self) -> bool:
+        """Whether the driver has told what it keeps for long enough to go by it."""
+        return self._reported_s >= Bridge.USUAL_S
+
+    def _average(self, kept_s: float, block_s: float) -> None:
+        if 0.0 <= kept_s <= self.MOST_KEPT_S:  # NaN: it does not know
+            self._reported_s = min(self._reported_s + block_s, self.AVERAGED_S)
+            off_s = kept_s - self.kept_s
+            if self._reported_s > 1.0:
+                off_s = max(-self.OUTLIER_S, min(self.OUTLIER_S, off_s))
+            self.kept_s += off_s * block_s / max(self._reported_s, block_s)
+
+    @property
     def rate(self) -> float:
         """How much faster than its nominal rate it runs, as a ratio."""
         return 1e-6 * self.clock.drift_ppm
@@ -72,6 +99,7 @@ class Side:
     def _begin(self, stamp: Stamp) -> None:
         self.clock.resync()
         self._begun_s, self._at_sample, self.block_s = stamp.now_s, -1, 0.0
+        self.kept_s = self._reported_s = 0.0
 
 
 class Bridge:
@@ -86,6 +114,8 @@ class Bridge:
     MAX_TRIM = 1e-3
     JUMP_S = 0.02  # off by more than that is nothing that a crystal did
     OFF_S = 0.5  # so long: after an xrun the clocks jump about
+    USUAL_S = 30.0  # what drivers keep for so long at first is the usual
+    MOST_LESS_S = 0.02  # what they keep less is made up for by so much
 
     def __init__(
         self, captured: Ring, recorded: Stamps, in_hz: int, ring: Ring, played: Stamps, out_hz: int
@@ -103,6 +133,8 @@ class Bridge:
         self._consumed = self._to_drop = self._behind = 0
         self._slack = Slack()
         self._off_since_s = math.inf
+        self._usual_s = math.nan
+        self._goes_by_reports = False
         self._trim = 0.0
         self.flowing = False
         self.delay_s = math.nan
@@ -115,8 +147,23 @@ class Bridge:
 
     @property
     def target_s(self) -> float:
-        """The delay that is kept: one block of each card, the filter, and slack."""
-        return self._in.block_s + self._out.block_s + self._filter_s + self._slack.now_s
+        """The delay that is kept: one block of each card, the filter, slack, the reserve, and what
+        the drivers keep less than usual."""
+        needed_s = self._in.block_s + self._out.block_s + self._filter_s + self._slack.now_s
+        if not self._goes_by_reports:
+            return needed_s + self._reserve_s
+        return needed_s + max(0.0, self._reserve_s + min(self.MOST_LESS_S, self._less_s))
+
+    @property
+    def _reserve_s(self) -> float:
+        """What may be given for what the drivers keep more later: a sound server that asked for a
+        block at a time asks for two at once after a stumble, and keeps up to one more."""
+        return self._out.block_s
+
+    @property
+    def _less_s(self) -> float:
+        """How much less the drivers keep than usual; NaN: nothing is usual yet."""
+        return self._usual_s - self._in.kept_s - self._out.kept_s
 
     def step(self, now_s: float) -> None:
         """Move what there is. Call it for every recorded block, soon."""
@@ -134,6 +181,7 @@ class Bridge:
         self.delay_s = math.nan
         if self.flowing:
             self._filter.reset()
+            self._goes_by_reports = False
             self._behind = self._out.behind
             self._jump(self._measure(now_s) - self.target_s)
 
@@ -150,6 +198,10 @@ class Bridge:
         if starved_s > 0:  # the silence that stood in for what was late stays
             self._slack.want(now_s, starved_s)
         self._slack.step(now_s)
+        if not self._goes_by_reports and self._in.reports and self._out.reports:
+            self._goes_by_reports = True
+            if not abs(self._less_s) < self.MOST_LESS_S:  # the first ones, or other cards'
+                self._usual_s = self._in.kept_s + self._out.kept_s
         error_s = self.delay_s - self.target_s
         if not abs(error_s) > self.JUMP_S:
             self._off_since_s = math.inf

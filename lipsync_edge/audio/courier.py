@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -119,7 +118,7 @@ class Intake:
         self.rate_hz = rate_hz
         self.ring = Ring(int(self.KEPT_S * rate_hz))
         self.stamps = Stamps()
-        """Of every block, its index taken after it was recorded."""
+        """Of every block, its index taken after it was recorded; ``dac_s``: how long before."""
         self.xruns = 0
         self._bell = bell
 
@@ -129,6 +128,7 @@ class Intake:
         """See :class:`lipsync_edge.audio.Courier`; ``out`` is left alone."""
         if captured is not None:
             self.ring.write(captured)
-            self.stamps.put(self.ring.write_index, now_s, math.nan, xrun)
+            age_s = -dac_s - len(captured) / self.rate_hz
+            self.stamps.put(self.ring.write_index, now_s, age_s, xrun)
             self.xruns += xrun
             self._bell.ring()

@@ -234,8 +234,10 @@ class PortAudioStream:
         if n_samples > len(self._out):  # more than we asked for: once, then never again
             self._resize(n_samples)
         out = self._out[:n_samples]
-        heard_s = time_info["output_buffer_dac_time"]
-        dac_s = heard_s - time_info["current_time"] if heard_s > 0 else math.nan
+        at_s = time_info[
+            "input_buffer_adc_time" if self._records_only else "output_buffer_dac_time"
+        ]
+        dac_s = at_s - time_info["current_time"] if at_s > 0 else math.nan
         courier = self._courier
         if courier is None:  # between stop and the last callback
             out.fill(0)
