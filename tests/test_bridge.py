@@ -123,6 +123,23 @@ def test_the_sound_takes_equally_long_whatever_the_drivers_keep(
 
 
 @pytest.mark.parametrize(
+    ("speaker_ms", "waits_ms"),
+    [(5.0, -5.0), (-15.0, 15.0), (60.0, 0.0)],  # the last: that is another card
+)
+def test_a_break_does_not_change_how_long_the_sound_takes(
+    speaker_ms: float, waits_ms: float
+) -> None:
+    cards = TwoCards(Card(48_000, 100), Card(48_000, -50))
+    cards.speaker.away.append((60.0, 60.5))
+    cards.kept_s = lambda now_s: (0.02, 0.03 + (speaker_ms / 1e3 if now_s > 60 else 0.0))
+    cards.run(59.0)
+    before_s = cards.bridge.delay_s
+    cards.run(300.0)
+    assert cards.bridge.flowing
+    assert 1e3 * (cards.bridge.delay_s - before_s) == pytest.approx(waits_ms, abs=1.0)
+
+
+@pytest.mark.parametrize(
     ("in_hz", "out_hz"), [(44_100, 48_000), (16_000, 48_000), (48_000, 44_100), (48_000, 16_000)]
 )
 def test_cards_of_other_rates(in_hz: int, out_hz: int) -> None:
