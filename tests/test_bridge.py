@@ -92,12 +92,17 @@ def test_half_an_hour_of_drift(mic_ppm: float, speaker_ppm: float) -> None:
 @pytest.mark.parametrize(
     ("mic_ms", "speaker_ms", "waits_ms"),
     [
-        (0.0, 3.0, -3.0),  # as a sound server does after it stumbled
-        (-3.0, 5.0, -2.0),
-        (-12.0, 2.0, 10.0),
-        (0.0, 90.0, -10.7),  # more than there is in reserve
-        (math.nan, 3.0, 0.0),  # a driver that does not know
-        (-5000.0, 3.0, 0.0),  # nor this one
+        (-3.0, 5.0, -2.0),  # as a sound server does after it stumbled
+        *(
+            pytest.param(*some, marks=pytest.mark.slow)
+            for some in (
+                (0.0, 3.0, -3.0),
+                (-12.0, 2.0, 10.0),
+                (0.0, 90.0, -10.7),  # more than there is in reserve
+                (math.nan, 3.0, 0.0),  # a driver that does not know
+                (-5000.0, 3.0, 0.0),  # nor this one
+            )
+        ),
     ],
 )
 def test_the_sound_takes_equally_long_whatever_the_drivers_keep(
@@ -124,7 +129,11 @@ def test_the_sound_takes_equally_long_whatever_the_drivers_keep(
 
 @pytest.mark.parametrize(
     ("speaker_ms", "waits_ms"),
-    [(5.0, -5.0), (-15.0, 15.0), (60.0, 0.0)],  # the last: that is another card
+    [
+        (5.0, -5.0),
+        pytest.param(-15.0, 15.0, marks=pytest.mark.slow),
+        pytest.param(60.0, 0.0, marks=pytest.mark.slow),  # that is another card
+    ],
 )
 def test_a_break_does_not_change_how_long_the_sound_takes(
     speaker_ms: float, waits_ms: float
