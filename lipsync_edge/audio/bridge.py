@@ -150,8 +150,8 @@ class Bridge:
         """The delay that is kept: one block of each card, the filter, slack, the reserve, and what
         the drivers keep less than usual."""
         needed_s = self._in.block_s + self._out.block_s + self._filter_s + self._slack.now_s
-        if not self._goes_by_reports:
-            return needed_s + self._reserve_s
+        if not (self._goes_by_reports and self._in.reports and self._out.reports):
+            return needed_s + self._reserve_s  # also after a stop that no step saw: counted anew
         return needed_s + max(0.0, self._reserve_s + min(self.MOST_LESS_S, self._less_s))
 
     @property
