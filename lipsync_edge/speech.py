@@ -52,7 +52,7 @@ class Speech:
         return True
 
     def hush(self) -> None:
-        """Forget all files, the one that is spoken too. What is in the ring is still heard."""
+        """Forget all files, the one that is spoken too; it fades within a block of the card."""
         self._asked.append(None)
 
     def step(self) -> bool:
@@ -102,4 +102,5 @@ class Speech:
     def _forget(self) -> None:
         while self._queue:
             self._queue.popleft().close()
+        self._courier.hushed_to = self.ring.write_index
         self._end()

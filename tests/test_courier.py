@@ -114,3 +114,47 @@ def test_stamps_are_told_once_in_order_and_the_newest_after_a_long_pause() -> No
     courier.drain_stamps(observe)
     assert told[-1][0] == 16 * 1002
     assert len(told) == 3 + courier.N_STAMPS // 2
+
+
+def speaker(n_samples: int, value: int = 8000) -> BlockCourier:
+    courier = BlockCourier(Ring(65_536), Bell(), 0)
+    courier.spoken, courier.speaking = Ring(65_536), True
+    courier.spoken.write(np.full(n_samples, value, np.int16))
+    return courier
+
+
+@pytest.mark.parametrize("block", [1, 2, 31, 256, 480, 1024, 5000, 8192])
+def test_what_is_hushed_fades_within_a_block(block: int) -> None:
+    courier = speaker(20_000)
+    assert courier.spoken is not None
+    assert (carry(courier, block) == 8000).all()
+    courier.hushed_to = courier.spoken.write_index
+    fading = carry(courier, block).astype(int)
+    assert fading[0] == 8000
+    assert (np.diff(fading) <= 0).all()
+    if block >= 256:
+        assert np.diff(fading).min() >= -70, "8000 / 128 samples: nothing clicks"
+    assert block == 1 or fading[-1] <= 8000 / block * 2
+    assert (carry(courier, block) == 0).all()
+    assert courier.spoken.available == 0
+    assert courier.spoken.lost == 0
+
+
+def test_what_is_spoken_after_a_hush_is_whole() -> None:
+    courier = speaker(1000)
+    assert courier.spoken is not None
+    carry(courier, 256)
+    courier.hushed_to = courier.spoken.write_index
+    courier.spoken.write(np.arange(1, 513).astype(np.int16))
+    carry(courier, 256)
+    assert carry(courier, 512).tolist() == list(range(1, 513))
+
+
+def test_what_is_hushed_while_the_servos_wake_is_never_heard() -> None:
+    courier = speaker(1000)
+    assert courier.spoken is not None
+    courier.held = True
+    courier.hushed_to = courier.spoken.write_index
+    assert not carry(courier, 256).any()
+    courier.held = False
+    assert not carry(courier, 256).any()

@@ -23,6 +23,7 @@ class BlockCourier:
     """
 
     MAX_BLOCK = 8192
+    FADE = 1024  # samples at most, a power of two: what is spoken ends within them when it is hushed
     N_STAMPS = Stamps.N
 
     def __init__(
@@ -53,6 +54,8 @@ class BlockCourier:
         self.held = False  # the source waits, silence is played; as while the servos wake
         self.spoken: Ring | None = None
         self.speaking = False  # spoken takes the place of what is captured, and the source waits
+        self.hushed_to = 0  # what is spoken is not heard up to this index of its ring
+        self._fade = np.linspace(1.0, 0.0, self.FADE, dtype=np.float32)
 
     def carry(
         self, captured: Samples | None, out: Samples, now_s: float, dac_s: float, xrun: bool
@@ -87,10 +90,21 @@ class BlockCourier:
         """The next samples of what is spoken, silence where it is late."""
         pulled = self._pulled[:n_samples]
         n_got = 0
-        if self.spoken is not None and not self.held:
-            n_got = self.spoken.read_into(pulled)[1]
+        if self.spoken is not None:
+            if not self.held:
+                begin, n_got = self.spoken.read_into(pulled)
+                if n_got and begin < self.hushed_to:
+                    n_got = self._fade_out(pulled[:n_got])
+            self.spoken.skip_to(self.hushed_to)
         pulled[n_got:] = 0
         return pulled
+
+    def _fade_out(self, block: Samples) -> int:
+        """Let the block's beginning fade, so that nothing clicks; the number of samples it has."""
+        n_faded = min(1 << (len(block).bit_length() - 1), self.FADE)
+        faded = block[:n_faded]
+        np.multiply(faded, self._fade[:: self.FADE // n_faded], out=faded, casting="unsafe")
+        return n_faded
 
     def _pull(self, n_samples: int) -> Samples:
         """The next samples of the source; silence where it is late, at its end, or is none."""

@@ -76,6 +76,10 @@ class Ring:
                 self._read = at_sample + n_samples
                 return at_sample, n_samples
 
+    def skip_to(self, index: int) -> None:
+        """For the reader: nothing before ``index`` is read any more, or lost."""
+        self._read = max(self._read, min(index, self._written))
+
     def _copy(self, at_sample: int, out: Samples) -> None:
         begin = at_sample % self.capacity
         n_first = min(len(out), self.capacity - begin)
