@@ -23,7 +23,7 @@ from lipsync_tools.webstage import Page, free_port, until
 
 
 def speaks(stage: Stage) -> bool:
-    return "speaking" in stage.head.status()["line"]
+    return bool(stage.head.status()["spoken_files"])
 
 
 def hushed(stage: Stage) -> None:
@@ -43,6 +43,7 @@ def test_a_text_is_spoken(stage: Stage, phone: Hands) -> None:
     phone.read("The head speaks the text.")
     until(lambda: speaks(stage), word="speech")
     phone.click("Hush")
+    phone.read("It is quiet.")
     until(lambda: not speaks(stage), word="silence")
 
 
@@ -75,6 +76,7 @@ def test_what_a_phone_has_is_spoken(stage: Stage, phone: Hands, tmp_path: Path, 
     phone.read(f"The head speaks hello.{kind}.")
     until(lambda: speaks(stage), word="speech")
     phone.click("Stop")
+    phone.read("It is quiet.")
     until(lambda: not speaks(stage), word="silence")
 
 
