@@ -23,7 +23,7 @@ class BlockCourier:
     """
 
     MAX_BLOCK = 8192
-    FADE = 1024  # samples at most, a power of two: what is spoken ends within them when it is hushed
+    FADE = 1024  # samples at most, in which what is hushed ends; a power of two
     N_STAMPS = Stamps.N
 
     def __init__(
