@@ -127,6 +127,23 @@ def test_the_sound_takes_equally_long_whatever_the_drivers_keep(
     assert after_ms - before_ms == pytest.approx(waits_ms, abs=0.5)
 
 
+def test_a_pause_that_nobody_saw_does_not_change_how_long_the_sound_takes() -> None:
+    """As when the whole computer sleeps: both cards are back before the bridge looks again. What
+    starves meanwhile is slack, and nothing else is added."""
+    cards = TwoCards(Card(48_000, 100), Card(48_000, -50))
+    cards.kept_s = lambda _: (0.02, 0.03)
+    for card in (cards.mic, cards.speaker):
+        card.away.append((60.0, 63.0))
+    cards.asleep = (60.0, 63.03)
+    cards.run(59.0)
+    before_s = cards.bridge.target_s - cards.bridge._slack.now_s
+    for until_s in range(64, 110):
+        cards.run(float(until_s))
+        after_s = cards.bridge.target_s - cards.bridge._slack.now_s
+        assert after_s == pytest.approx(before_s, abs=1e-3), until_s
+        assert cards.bridge.delay_s == pytest.approx(cards.bridge.target_s, abs=5e-3), until_s
+
+
 @pytest.mark.parametrize(
     ("speaker_ms", "waits_ms"),
     [

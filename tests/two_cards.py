@@ -166,6 +166,7 @@ class TwoCards:
         self.trims_ppm: list[float] = []
         self.kept_s: Callable[[float], tuple[float, float]] = lambda _: (math.nan, 0.02)
         """What the drivers say at a time that they keep beyond their callbacks."""
+        self.asleep = (math.inf, math.inf)  # nothing is moved in between
         self._out = np.zeros(speaker.block, np.int16)
         self._random = np.random.default_rng(7)
         self._events = [(card.next_s(self._random), k) for k, card in enumerate((mic, speaker))]
@@ -192,6 +193,8 @@ class TwoCards:
         heapq.heappush(self._events, (self.speaker.next_s(self._random), 1))
 
     def _move(self, now_s: float) -> None:
+        if self.asleep[0] <= now_s < self.asleep[1]:
+            return
         self.bridge.step(now_s)
         self.trims_ppm.append(self.bridge.trim_ppm)
 
