@@ -215,6 +215,21 @@ def control(path: str) -> Iterator[Finding]:
         yield Finding("control socket", True, f"{path}: {words}")
 
 
+def has_sound(path: str, source: str) -> bool:
+    """Whether a head that was started with the config ``source`` answers at ``path`` and has its
+    sound devices. ALSA's hardware devices are open to one program alone, and PortAudio does not
+    list what it cannot open."""
+    from lipsync_edge.client import Client
+
+    try:
+        with Client(path, timeout_s=3.0) as head:
+            theirs, status = head.describe().get("config"), head.status()
+    except LipsyncError:
+        return False
+    lost = status.get("lost") or status.get("input_lost")
+    return theirs == source and bool(status.get("ready")) and not lost
+
+
 def _lines(path: Path) -> list[str]:
     """The lines of a file; none where it cannot be read."""
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lipsync_edge import checkup
 from lipsync_edge.checkup import Finding
 from lipsync_edge.config import Config
-from lipsync_edge.errors import LipsyncError
+from lipsync_edge.errors import AudioError, LipsyncError
 
 if TYPE_CHECKING:
     from lipsync_edge.audio.cards import Device
@@ -141,16 +141,24 @@ def _model(config: Config) -> Iterator[Finding]:
 
 
 def _output(config: Config) -> Iterator[Finding]:
-    from lipsync_edge.audio.cards import find, list_devices
-
     if config.audio.driver == "dummy":
         yield Finding("sound", True, "the null sink, as the config asks (audio.driver: dummy)")
         return
+    try:
+        yield from _cards(config)
+    except AudioError:
+        if not checkup.has_sound(_socket(config), config.source):
+            raise
+        yield Finding("sound", True, "the running head has it; who else looks may not see the card")
+
+
+def _cards(config: Config) -> Iterator[Finding]:
+    from lipsync_edge.audio.cards import find, list_devices
+
     known = list_devices()
     if not any(device.n_outputs for device in known):
         remedy = "plug in a USB sound card, or enable the overlay of your I2S card; then aplay -l"
-        yield Finding("sound", False, "no playback device found", remedy)
-        return
+        raise AudioError("no playback device found", remedy)
     output = find(known, config.audio.output, playing=True)
     yield _rate("sound", "plays to", output, config.audio.rate_hz)
     if "bcm2835" in output.name:

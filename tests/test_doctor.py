@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from lipsync_edge import checkup, config, doctor
 from lipsync_edge.audio.cards import Device
 from lipsync_edge.checkup import Finding, User
-from lipsync_edge.errors import ConfigError
+from lipsync_edge.errors import AudioError, ConfigError, ControlError
 from lipsync_edge.options import BoardSpec
 from lipsync_edge.servos.i2c import bus_problem, scan
 from lipsync_edge.servos.registers import simulated_bus
@@ -151,6 +155,38 @@ def test_a_rate_that_the_card_does_not_have() -> None:
     refused = doctor._rate("sound", "plays to", card, 96_000)
     assert refused.words == "USB Audio cannot do 96000 Hz (it can: 44100, 48000)"
     assert "audio.rate_hz: 0" in refused.remedy
+
+
+class Running:
+    """What a client hears of a head that runs by ``robot.yaml``."""
+
+    status: Mapping[str, object] = {"ready": True, "lost": "", "input_lost": ""}
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        if not path:
+            raise ControlError("Nobody is there.")
+        self.describe = lambda: {"config": "robot.yaml"}
+
+    def __enter__(self) -> Any:
+        return SimpleNamespace(describe=self.describe, status=lambda: self.status)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_card_that_the_running_head_has_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PortAudio lists no card that another program holds."""
+    monkeypatch.setattr("lipsync_edge.client.Client", Running)
+    monkeypatch.setattr("lipsync_edge.audio.cards.list_devices", list)
+    asks = settings(("audio.driver", "portaudio"), ("service.socket", "here.sock"))
+    with pytest.raises(AudioError, match="no playback device"):
+        list(doctor._output(asks))  # the running head's config is another one
+    (finding,) = doctor._output(replace(asks, source="robot.yaml"))
+    assert finding.ok
+    assert "running head" in finding.words
+    monkeypatch.setattr(Running, "status", {"ready": True, "lost": "USB Audio stopped"})
+    with pytest.raises(AudioError, match="no playback device"):
+        list(doctor._output(replace(asks, source="robot.yaml")))
 
 
 # Boards, on the simulated bus ---------------------------------------------------------------------
