@@ -13,7 +13,7 @@ import numpy as np
 
 from lipsync_edge.care import Care
 from lipsync_edge.errors import GpioError
-from lipsync_edge.gpio import Pins
+from lipsync_edge.gpio import POWER_UP_S, Pins
 from lipsync_edge.health import SILENT, Vitals, flows, stale
 from lipsync_edge.memory import POSE, WARMTH, pose_state, warmth_state
 from lipsync_edge.panel import Button, digits_pattern, pattern
@@ -28,8 +28,6 @@ LOOK_S = 2.0
 MOVED_US = 10.0
 STUCK_S = 0.2
 """A mover without a round for so long has lost at least four of its ticks (10 Hz: one)."""
-POWER_UP_S = 0.3
-"""From the servos' supply on to the first pulse, for its capacitors and their electronics."""
 
 
 def led_state(vitals: Vitals) -> str:

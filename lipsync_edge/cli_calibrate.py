@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lipsync_edge.cli_parts import Parser, add_choices, add_command, load, log_to_stderr
-from lipsync_edge.errors import UsageError
+from lipsync_edge.config import Config
+from lipsync_edge.errors import ControlError, UsageError
 from lipsync_edge.system import hide_library_chatter
 
 
@@ -30,7 +31,7 @@ def add(commands: Any) -> None:
     oscillator = add_command(
         parts, "oscillator", _calibrate_oscillator, "find the true frequency of a board's clock",
         "lipsync-edge calibrate oscillator robot.yaml --measured-hz 51.2\n"
-        "         lipsync-edge calibrate oscillator robot.yaml --channel 15 --gpio 17",
+        "         lipsync-edge calibrate oscillator robot.yaml --channel 15 --gpio 24",
     )  # fmt: skip
     for command, flag, kind, default, text in (
         (lag, "--taps", int, 20, "taps of each servo"),
@@ -66,18 +67,20 @@ def _calibrate_lag(arguments: argparse.Namespace) -> int:
         max_delay_s=arguments.max_delay_ms / 1e3,
         input_latency_ms=arguments.input_latency_ms,
     )
+    _refuse_beside_a_head(loaded)
     report = run_lag(loaded, plan, say=lambda line: print(line, file=sys.stderr))
     return _tell_calibration(arguments, report) or bool(report.refused)
 
 
 def _calibrate_oscillator(arguments: argparse.Namespace) -> int:
-    from lipsync_edge.calibrate import oscillator, run_oscillator
+    from lipsync_edge.oscillator import oscillator, run_oscillator
 
     loaded = load(arguments, arguments.config)
     measured_hz, channel = arguments.measured_hz, arguments.channel
     if (measured_hz is None) == (channel is None):
         raise UsageError("Give either --measured-hz HZ, or --channel N with or without --gpio PIN.")
     if channel is not None:
+        _refuse_beside_a_head(loaded)
         measured_hz = run_oscillator(
             loaded, arguments.board, channel, arguments.seconds, arguments.gpio
         )
@@ -85,6 +88,25 @@ def _calibrate_oscillator(arguments: argparse.Namespace) -> int:
             print(f"channel {channel} is off again; now give --measured-hz what the meter showed.")
             return 0
     return _tell_calibration(arguments, oscillator(loaded, arguments.board, measured_hz))
+
+
+def _refuse_beside_a_head(loaded: Config) -> None:
+    """UsageError where a head runs: both would send pulses to the same board."""
+    from lipsync_edge.client import Client, default_socket
+
+    simulated = loaded.board.driver in ("simulator", "dummy")
+    path = loaded.service.socket or ("" if simulated else default_socket())
+    if not path:
+        return
+    try:
+        with Client(path, timeout_s=3.0) as head:
+            head.status()
+    except ControlError:
+        return
+    raise UsageError(
+        "A head is running, and has the servos and the sound.",
+        "Stop it meanwhile: sudo systemctl stop lipsync-edge; afterwards: ... start lipsync-edge",
+    )
 
 
 def _tell_calibration(arguments: argparse.Namespace, report: Any) -> int:

@@ -14,6 +14,8 @@ from lipsync_edge.options import GpioOptions
 Failures = tuple[type[Exception], ...]
 
 HIGHEST_PIN = 27
+POWER_UP_S = 0.3
+"""From the servos' supply on to the first pulse, for its capacitors and their electronics."""
 
 
 def library() -> Any:

@@ -25,15 +25,16 @@ from lipsync_edge.calibrate import (
     LagPlan,
     LagReport,
     measure_lag,
-    oscillator,
-    pulse_rate_hz,
-    spare_channel,
 )
 from lipsync_edge.clock import VirtualClock
 from lipsync_edge.config import Config
+from lipsync_edge.enabled import EnabledBoard
 from lipsync_edge.errors import ConfigError, GpioError, MeasurementError, UsageError
-from lipsync_edge.gpio import EdgeListener
+from lipsync_edge.gpio import POWER_UP_S, EdgeListener, Pins
+from lipsync_edge.gpio_dummy import DummyGpio
 from lipsync_edge.listener import Listener
+from lipsync_edge.options import GpioOptions
+from lipsync_edge.oscillator import oscillator, pulse_rate_hz, run_oscillator, spare_channel
 from lipsync_edge.rewrite import rewrite
 from lipsync_edge.servos.chip import Chip
 from lipsync_edge.servos.pca9685 import Pca9685Board
@@ -380,6 +381,43 @@ def test_a_pin_that_cannot_be_used_is_a_sentence() -> None:
         pass
     with pytest.raises(GpioError, match="BCM"):
         EdgeListener(40, lambda: 0.0, gpio)
+
+
+class TracedGpio(DummyGpio):
+    """Tells, too, whether the board was open when a pin changed."""
+
+    def __init__(self, is_open: list[bool]) -> None:
+        super().__init__(clock=VirtualClock())
+        self.trace: list[tuple[int, int, bool]] = []
+        self._is_open = is_open
+
+    def _set(self, pin: int, level: int) -> None:
+        super()._set(pin, level)
+        self.trace.append((pin, level, self._is_open[-1]))
+
+
+def test_what_lets_the_pulses_out_is_on_while_it_is_measured() -> None:
+    """As docs/wiring.md wires it: without the service, a pull-up holds all outputs off."""
+    states = [False]
+    board = SimpleNamespace(name="a board", silenced=True, open=lambda: states.append(True),
+                            close=lambda: states.append(False))  # fmt: skip
+    options, gpio, clock = (
+        GpioOptions(output_enable=17, servo_power=27),
+        TracedGpio(states),
+        VirtualClock(),
+    )
+    enabled = EnabledBoard(board, Pins(options, gpio), clock)  # type: ignore[arg-type]
+    enabled.open()
+    assert gpio.trace[-2:] == [(27, 1, True), (17, 0, True)], "its outputs are off by then"
+    assert clock.now() == POWER_UP_S
+    enabled.close()
+    assert gpio.trace[-2:] == [(17, 1, False), (27, 0, False)], "the outputs first"
+
+
+def test_a_pin_of_the_head_is_not_free_to_listen() -> None:
+    wired = config.load(None, [("gpio.output_enable", "17"), ("gpio.driver", "dummy")], head="jaw")
+    with pytest.raises(UsageError, match="output_enable"):
+        run_oscillator(wired, 0, 15, 5.0, 17)
 
 
 # Writing and the command line ---------------------------------------------------------------------

@@ -157,6 +157,9 @@ def test_the_command_line(
     assert (code, f"{head.config}:2" in said, "old config" in said) == (1, True, True)
     head.write()
     assert main(["status", "--config", str(head.config)]) == 0
+    for what in (("lag", "--set", "audio.input=mic"), ("oscillator", "--channel", "15")):
+        assert main(["calibrate", *what, str(head.config)]) == 2
+        assert "sudo systemctl stop lipsync-edge" in capsys.readouterr().err
     capsys.readouterr()
     assert terminal.run("stop")[0] == 0
     head.process.communicate(timeout=20)
