@@ -20,7 +20,7 @@ ifeq ($(WEB),no)
 run: $(VENV)/.robot
 	$(BIN)/lipsync-edge run $(ARGS)
 else
-run: $(VENV)/.run  ## set up what is missing and speak a sentence: dummy board, face here and on a page
+run: $(VENV)/.run  ## set up what is missing and speak a sentence: face here and on a page; a simulated board where none is
 	$(BIN)/python -m lipsync_edge.web.launch $(ARGS)
 endif
 

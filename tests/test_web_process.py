@@ -114,6 +114,20 @@ def test_the_folder_of_state() -> None:
     assert WebOptions().state_folder({"STATE_DIRECTORY": "/b:/c"}) == Path("/b")
 
 
+@pytest.mark.parametrize("words", [["pin"], ["certificate"], ["--forget"]])
+def test_what_the_services_page_keeps_is_roots(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+) -> None:  # fmt: skip
+    """A PIN for another folder opens nothing, and nobody would be logged out."""
+    monkeypatch.setattr(options, "SERVICE_STATE", tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    assert cli.main(words) == 2
+    assert f"sudo lipsync-edge-web {words[0]}" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_pins_and_forgetting_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from lipsync_edge.web.pairing import Pairing
     from lipsync_edge.web.sessions import Sessions

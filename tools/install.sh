@@ -7,7 +7,7 @@
 #   install.sh wheels    collect in WHEELS what `install` needs, for a robot without network
 # DESTDIR=folder: the root of another system; nothing is started, no package is installed.
 # WHEELS=folder: take Python packages from there and from nowhere else.
-# HEAD=jaw OUTPUT=USB: what the config shall say, as long as nobody has changed it.
+# HEAD=jaw OUTPUT=USB: what a new config shall say.
 # FIRMWARE=no: leave the boot configuration alone.   PYTHON=python3.13: another Python.
 # WEB=no: without the web page, and without that of an earlier install.
 # BOARD="Raspberry Pi 5": for which computer, where that is not this one.
@@ -272,7 +272,7 @@ keep_config() {
         say "your $ETC/config.yaml stays as it is; the new default is $ETC/config.yaml.new"
     fi
     says_so || say "note: HEAD and OUTPUT are for a new config, and yours stays as it is. To change it:" \
-        "sudo nano $ETC/config.yaml (head:, output:), then: lipsync-edge reload"
+        "sudo nano $ETC/config.yaml (head:, output:), then: lipsync-edge restart"
 }
 
 # Whether the config says what HEAD and OUTPUT ask for, if they do.

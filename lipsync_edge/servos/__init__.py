@@ -37,7 +37,10 @@ class Board(Protocol):
     """All servo outputs of a head, over one or more boards; servo ``i`` sits in ``slots[i]``."""
 
     name: str
-    silenced: bool  # False while an output may be on, though it should be off
+
+    @property
+    def silenced(self) -> bool:
+        """False while an output may be on, though it should be off."""
 
     def open(self) -> None:
         """Probe, set the frequency, read back; outputs stay off. Raises BoardError."""

@@ -96,7 +96,7 @@ def _serve(chosen: WebOptions) -> int:
 def _forget(chosen: WebOptions) -> int:
     from lipsync_edge.web.sessions import forget
 
-    forget(chosen.state_folder())
+    forget(options.command_folder(chosen, "--forget"))
     print("All phones are logged out.")
     return 0
 
@@ -104,7 +104,7 @@ def _forget(chosen: WebOptions) -> int:
 def _pin(chosen: WebOptions) -> int:
     from lipsync_edge.web.pairing import make_pin
 
-    pin = make_pin(chosen.state_folder())
+    pin = make_pin(options.command_folder(chosen, "pin"))
     print(f"The PIN is {pin[:3]} {pin[3:]}, for ten minutes.")
     return 0
 
@@ -114,7 +114,7 @@ def _certificate(chosen: WebOptions) -> int:
     from lipsync_edge.web.hosts import Hosts
 
     names = Hosts(chosen.name_list).names()
-    shown = certificate.make(chosen.state_folder(), names)
+    shown = certificate.make(options.command_folder(chosen, "certificate"), names)
     print(f"A certificate for {', '.join(names)}.\nIts fingerprint (SHA-256): {shown}\n"
           "Start the page again: sudo systemctl restart lipsync-edge-web")  # fmt: skip
     return 0

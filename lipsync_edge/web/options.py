@@ -15,11 +15,13 @@ from typing import Any
 import yaml
 
 from lipsync_edge.client import default_socket
+from lipsync_edge.errors import UsageError
 from lipsync_edge.options import option
 from lipsync_edge.schema import Entries, Group, Walker, group, override_node
 from lipsync_edge.yamlnodes import Problems, read
 
 FILE = Path("/etc/lipsync-edge/web.yaml")
+SERVICE_STATE = Path("/var/lib/lipsync-edge-web")
 COMMAND_LINE = "command line"
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.ASCII)
 
@@ -65,11 +67,22 @@ class WebOptions:
     def state_folder(self, environment: Mapping[str, str] = os.environ) -> Path:
         """Where sessions, PIN and certificate lie: not made yet, perhaps."""
         told = self.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0]
-        service = Path("/var/lib/lipsync-edge-web")  # `sudo lipsync-edge-web --forget` means it
-        if told or (os.geteuid() == 0 and service.is_dir()):
-            return Path(told) if told else service
+        if told or (os.geteuid() == 0 and SERVICE_STATE.is_dir()):
+            return Path(told) if told else SERVICE_STATE
         home = environment.get("XDG_STATE_HOME") or Path.home() / ".local/state"
         return Path(home) / "lipsync-edge-web"
+
+
+def command_folder(options: WebOptions, words: str) -> Path:
+    """The state folder for ``lipsync-edge-web WORDS``, which changes what a page keeps. UsageError
+    where that is the service's, into which only root may write."""
+    told = options.state_dir or os.environ.get("STATE_DIRECTORY")
+    if not told and os.geteuid() != 0 and SERVICE_STATE.is_dir():
+        raise UsageError(
+            f"The service's page keeps that in {SERVICE_STATE}, where only root may write.",
+            f"sudo lipsync-edge-web {words}; or name another page's folder: --state-dir",
+        )
+    return options.state_folder()
 
 
 _SCHEMA = Group({"web": group(WebOptions)})

@@ -125,7 +125,7 @@ class Pairing:
         raise HttpRefused(403, "wrong-pin", "That is not the PIN.", "Look again, or get a new one.")
 
 
-_TERMINAL = "On its terminal: lipsync-edge-web pin"
+_TERMINAL = "On its terminal: lipsync-edge-web pin; on a robot with sudo."
 
 
 def _too_many(wait_s: float) -> HttpRefused:
