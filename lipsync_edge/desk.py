@@ -14,7 +14,7 @@ from lipsync_edge import __version__
 from lipsync_edge.actions import Actions
 from lipsync_edge.audio import Source
 from lipsync_edge.audio.courier import BlockCourier
-from lipsync_edge.audio.wav import WavSource, plain_errors, resampled
+from lipsync_edge.audio.wav import WavSource, resampled
 from lipsync_edge.clock import Clock
 from lipsync_edge.control import ControlServer
 from lipsync_edge.errors import AudioError, ControlError
@@ -97,9 +97,7 @@ class Desk:
 
     def _open_fd(self, fd: int) -> Source:
         try:
-            with plain_errors("the file"):  # it may be open for nothing but its name (O_PATH)
-                _refuse_other_things(os.fstat(fd))
-                os.lseek(fd, 0, os.SEEK_SET)
+            _refuse_other_things(os.fstat(fd))
         except AudioError:
             os.close(fd)
             raise

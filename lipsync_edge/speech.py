@@ -52,8 +52,12 @@ class Speech:
         return True
 
     def hush(self) -> None:
-        """Forget all files, the one that is spoken too; it fades within a block of the card."""
+        """Forget all files, the one that is spoken too; it fades within a block of the card, also
+        while the file hangs, as on a network that is gone."""
         self._asked.append(None)
+        self._courier.hushed_to = self.ring.write_index
+        if not self.ring.available:
+            self._courier.speaking = False
 
     def step(self) -> bool:
         """Feed the ring; False where nothing was to do."""
@@ -65,6 +69,7 @@ class Speech:
         assert self._feeder is not None
         try:
             if self._feeder.step():
+                self._courier.speaking = True  # again, after a hush that came before this file
                 return True
         except (LipsyncError, OSError) as error:  # a stick that was pulled out, say
             log.warning("a file could not be spoken to its end: %s", error)

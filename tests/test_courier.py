@@ -150,6 +150,17 @@ def test_what_is_spoken_after_a_hush_is_whole() -> None:
     assert carry(courier, 512).tolist() == list(range(1, 513))
 
 
+def test_a_hush_of_the_last_samples_takes_nothing_of_what_comes_next() -> None:
+    courier = speaker(100)
+    assert courier.spoken is not None
+    courier.hushed_to = courier.spoken.write_index
+    courier.spoken.write(np.arange(1, 1025).astype(np.int16))
+    fading = carry(courier, 512)
+    assert (fading[:64] > 0).any()
+    assert not fading[64:].any()
+    assert carry(courier, 1024).tolist() == list(range(1, 1025))
+
+
 def test_what_is_hushed_while_the_servos_wake_is_never_heard() -> None:
     courier = speaker(1000)
     assert courier.spoken is not None

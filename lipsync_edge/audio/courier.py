@@ -91,11 +91,14 @@ class BlockCourier:
         pulled = self._pulled[:n_samples]
         n_got = 0
         if self.spoken is not None:
+            n_hushed = max(0, self.hushed_to - self.spoken.read_index)
             if not self.held:
-                begin, n_got = self.spoken.read_into(pulled)
-                if n_got and begin < self.hushed_to:
-                    n_got = self._fade_out(pulled[:n_got])
-            self.spoken.skip_to(self.hushed_to)
+                wanted = pulled[:n_hushed] if n_hushed else pulled  # and nothing that comes after
+                n_got = self.spoken.read_into(wanted)[1]
+            if n_hushed:
+                n_got = self._fade_out(pulled[:n_got]) if n_got else 0
+                self.spoken.skip_to(self.hushed_to)
+                self.speaking = self.spoken.available > 0  # whoever feeds it may hang
         pulled[n_got:] = 0
         return pulled
 

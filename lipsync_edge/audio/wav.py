@@ -37,12 +37,15 @@ class WavSource(PcmSource):
     def __init__(
         self, path: str | Path | int, name: str = "", *, looks_through: bool = True
     ) -> None:
-        """``path``: or an open file's number, which then belongs to this; ``name``: what to call
-        it; ``looks_through``: refuse floats that are no numbers, else they become silence.
+        """``path``: or the number of an open file, no pipe, which then belongs to this; ``name``:
+        what to call it; ``looks_through``: refuse floats that are no numbers, else they become silence.
         Raises AudioError with a sentence and a remedy where it cannot be played."""
         name = name or str(path)
         with plain_errors(name):
-            file = open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
+            file = (
+                _OwnPlace(path) if isinstance(path, int)
+                else open(path, "rb", buffering=0)  # noqa: SIM115  (kept open; read block by block)
+            )  # fmt: skip
         try:
             with plain_errors(name):
                 header = read_header(file, name)
@@ -59,6 +62,32 @@ class WavSource(PcmSource):
         super().__init__(file, header.rate_hz, header.encoding, n_bytes)
         self._warnings += [f"{name} {warning}" for warning in warnings]
         self.n_samples = None if n_bytes is None else n_bytes // header.encoding.frame_bytes
+
+
+class _OwnPlace:
+    """An open file from its beginning, read at a place of our own: whoever passed it on shares its
+    offset, and may read it, too, or pass it on twice."""
+
+    def __init__(self, fd: int) -> None:
+        self._file = open(fd, "rb", buffering=0)  # noqa: SIM115
+        self._at = 0
+
+    def read(self, n_bytes: int, /) -> bytes:
+        raw = os.pread(self._file.fileno(), n_bytes, self._at)
+        self._at += len(raw)
+        return raw
+
+    def seek(self, offset: int) -> None:
+        self._at = offset
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class ResampledSource:
