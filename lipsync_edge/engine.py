@@ -186,9 +186,10 @@ class Mover:
         self._motion.sent(step.widths_us + short_us)
         self._send(sent_us)
         self._telemetry.starved += step.starved
-        self._show(heard_sample, step.pose.tolist(), sent_us, step.starved, now_s)
+        pose = dict(zip(self._axes, step.pose.tolist(), strict=True))
         if shown := self.shown:
-            self.snapshot.pose.update(shown)  # a pose may have axes that the model does not know
+            pose.update(shown)  # it may have axes that the model does not know
+        self._show(heard_sample, pose, sent_us, step.starved, now_s)
         return sent_us
 
     def _tick_by_hand(
@@ -204,7 +205,7 @@ class Mover:
             sent_us = np.full_like(sent_us, np.nan)
         if self.care:
             self.care.sent(sent_us, dt_s)
-        self._show(heard_sample, [0.0] * len(self._axes), sent_us, False, now_s)
+        self._show(heard_sample, dict.fromkeys(self._axes, 0.0), sent_us, False, now_s)
         return sent_us
 
     def _send(self, sent_us: NDArray[np.float64]) -> bool:
@@ -223,12 +224,12 @@ class Mover:
             self.care.lost()
 
     def _show(
-        self, heard_sample: float, pose: list[float], sent_us: NDArray[np.float64], starved: bool,
-        now_s: float,
+        self, heard_sample: float, pose: dict[str, float], sent_us: NDArray[np.float64],
+        starved: bool, now_s: float,
     ) -> None:  # fmt: skip
         self.snapshot = Snapshot(
             heard_sample / self._motion.rate_hz,
-            dict(zip(self._axes, pose, strict=True)),
+            pose,
             dict(zip(self._motion.names, sent_us.tolist(), strict=True)),
             starved,
             now_s,

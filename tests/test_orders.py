@@ -33,7 +33,7 @@ from lipsync_edge.orders import POSES, Orders
 from lipsync_edge.servos.rig import Rig
 from lipsync_edge.speech import LARGEST, MOST_FILES, Speech
 from lipsync_edge.supervisor import Supervisor
-from lipsync_edge.telemetry import Telemetry
+from lipsync_edge.telemetry import Snapshot, Telemetry
 
 RATE_HZ = 16_000
 TICK_S = 0.02
@@ -224,6 +224,24 @@ def test_a_status_is_json_before_anything_was_heard(head: Head) -> None:
 # Files --------------------------------------------------------------------------------------------
 
 
+def test_what_is_shown_is_never_changed_afterwards(head: Head) -> None:
+    """Any thread may look through it at any time; `smile` has axes that the model does not know."""
+    head.go_on(1.0)
+    head.ask("pose", name="smile")
+    told: list[tuple[Snapshot, dict[str, float]]] = []
+    mover, show = head.chain.mover, head.chain.mover._show
+
+    def shown(*what: Any) -> None:
+        show(*what)
+        told.append((mover.snapshot, dict(mover.snapshot.pose)))
+
+    mover._show = shown  # type: ignore[method-assign]
+    head.go_on(0.5)
+    assert told
+    assert all(snapshot.pose == before for snapshot, before in told)
+    assert "mouthSmileLeft" in told[-1][1]
+
+
 def sound(path: Path, value: int, seconds: float) -> Path:
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
@@ -266,6 +284,20 @@ def test_hush_forgets_what_waits(head: Head, tmp_path: Path) -> None:
     assert (head.carry(20) == 300).sum() == 1600
 
 
+def test_the_same_open_file_twice_is_spoken_twice(head: Head, tmp_path: Path) -> None:
+    """A descriptor that is passed on shares its offset with the client's, and with its twin."""
+    path = sound(tmp_path / "1.wav", 500, 1.0)
+    with path.open("rb") as opened:
+        for expected in (1, 2):
+            line = b'{"v":1,"cmd":"say-file"}\n'
+            socket.send_fds(head.client, [line], [opened.fileno()])
+            head.go_on(4 * TICK_S)
+            assert json.loads(head.client.recv(1 << 16))["waiting"] == expected
+        opened.seek(1234)  # the client goes on with it as it likes
+        spoken = head.carry(200)
+    assert (spoken == 500).sum() == 2 * RATE_HZ
+
+
 def test_too_many_files(head: Head, tmp_path: Path) -> None:
     long = sound(tmp_path / "long.wav", 500, 10.0)
     answers = [head.ask("say-file", long) for _ in range(MOST_FILES + 2)]
@@ -301,6 +333,38 @@ def test_a_file_that_cannot_be_read_on_stops_nothing(error: Exception) -> None:
     assert failing.closed
     assert speech.waiting == 0
     assert not courier.speaking
+
+
+class Hanging(Failing):
+    """A file on a network that is gone: its reader never comes back, and is not called."""
+
+    def __init__(self) -> None:
+        self.n_reads = 0
+
+    def read(self, n_samples: int) -> Samples:
+        self.n_reads += 1
+        assert self.n_reads == 1, "who reads on hangs"
+        return np.full(n_samples, 500, np.int16)
+
+
+@pytest.mark.parametrize("n_blocks", [2, 50])
+def test_hush_helps_where_a_file_hangs(n_blocks: int) -> None:
+    """With sound of it in the ring, and after that is over."""
+    courier = BlockCourier(Ring(RATE_HZ), Bell(), 0)
+    speech = Speech(courier, RATE_HZ)
+    speech.say(Hanging)  # type: ignore[arg-type]
+    for _ in range(3):
+        speech.step()
+    out = np.zeros((n_blocks, BLOCK), np.int16)
+    for block in out:
+        courier.carry(np.full(BLOCK, 1000, np.int16), block, 0.0, 0.0, False)
+    assert (out == 500).any()
+    assert not (out == 1000).any()
+    speech.hush()  # whose thread does not step
+    after = np.zeros((2, BLOCK), np.int16)
+    for block in after:
+        courier.carry(np.full(BLOCK, 1000, np.int16), block, 0.0, 0.0, False)
+    assert (after[1] == 1000).all(), "what it hears is heard again"
 
 
 def test_a_float_file_with_nan_is_spoken_with_silence_there(head: Head, tmp_path: Path) -> None:
