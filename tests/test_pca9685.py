@@ -598,6 +598,27 @@ def test_the_own_bus_is_opened_and_given_back(has_bus: pytest.MonkeyPatch) -> No
     assert closed == [True] * 3
 
 
+def test_what_was_not_off_is_tried_again_at_exit_on_the_own_bus(
+    has_bus: pytest.MonkeyPatch,
+) -> None:
+    """A bus that was given back answers nobody: Blinka's has no attribute any more."""
+    Bench().board.open()  # imports ServoKit with the true ``board``
+    bus, closed = Bus([Chip(0x40)]), []
+    bus.deinit = lambda: closed.append(True)  # type: ignore[attr-defined]
+    has_bus.setitem(sys.modules, "board", FakeBoardModule(I2C=lambda: bus))  # type: ignore[arg-type]
+    board = Pca9685Board([BoardSpec()], [Slot(0, 0)])
+    board.open()
+    assert board.write(np.array([1500.0]))
+    deliver = bus._deliver
+    bus._deliver = lambda *_: (False, b"")  # type: ignore[method-assign]
+    board.close()
+    assert (board.silenced, closed) == (False, [])
+    bus._deliver = deliver  # type: ignore[method-assign]
+    board.close()
+    assert (board.silenced, closed) == (True, [True])
+    assert math.isnan(bus.chips[0x40].pulse_us(0))
+
+
 def _no_hardware() -> None:
     raise ValueError("No Hardware I2C on (scl,sda)=(3, 2)\nValid I2C ports: ().")
 

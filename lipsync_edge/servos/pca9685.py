@@ -150,7 +150,7 @@ class Pca9685Board:
         self._open = False
         if self.silenced and self._guardian:  # else it has another try, when we are gone
             self._guardian.dismiss()
-        if self._lock.acquire(blocking=False):  # not while a thread hangs in the bus
+        if self.silenced and self._lock.acquire(blocking=False):  # no thread hangs in the bus
             self._release()
             self._lock.release()
 
