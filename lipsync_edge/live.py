@@ -16,6 +16,8 @@ from lipsync_edge.errors import AudioError
 from lipsync_edge.realtime import Realtime, thread_ids
 from lipsync_edge.telemetry import Telemetry
 
+NOT_THERE = "it is not there yet"
+
 
 class Live:
     """Owner of the recording card. Main thread only, but for :meth:`follow`."""
@@ -41,6 +43,8 @@ class Live:
         self._at_work: tuple[Bridge, Intake] | None = None
         self.lost = ""
         """Why there is no card; empty while there is one."""
+        self.wants_new_list = False
+        """The card is there, but not in the list of devices that this program has."""
         self.stream: Stream | None = device.open()
         self.name = self.stream.name
         ring.ended = True  # nothing comes yet
@@ -93,7 +97,7 @@ class Live:
 
     def stop(self) -> None:
         """Close it; :meth:`step` opens it again."""
-        self._at_work = None
+        self._at_work, self.wants_new_list = None, False
         self._device.cancel()
         if self.stream is not None:
             self.stream.stop()
@@ -110,6 +114,7 @@ class Live:
         if ready:
             self._reopen()
         elif ready is not None:
+            self.lost = self.lost or NOT_THERE
             self._next_s = self._clock.now() + self._retry_s
 
     def _reopen(self) -> None:
@@ -117,6 +122,8 @@ class Live:
             self.start(self._courier)
         except AudioError:
             self.stop()  # also one that opened and did not start
+            self.lost = self.lost or NOT_THERE
+            self.wants_new_list = True
             self._next_s = self._clock.now() + self._retry_s
             return
-        self.lost = ""
+        self.lost, self.wants_new_list = "", False

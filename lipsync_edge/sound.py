@@ -16,6 +16,7 @@ from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.telemetry import Telemetry
 
 RING_S = 2.0  # how far a source is read ahead
+RENEW_S = 60.0  # so long between two gaps for the sake of a card that still cannot be opened
 
 
 class Sound:
@@ -43,7 +44,7 @@ class Sound:
         self._retry_s = config.audio.retry_s
         listens = bool(config.audio.input) and not has_source
         self._duplex = listens and not two_cards(config)
-        self._next_s = 0.0
+        self._next_s = self._renew_s = 0.0
         self.lost = ""
         """Why there is no device; empty while there is one."""
         self.stream = self._open(0)
@@ -93,6 +94,8 @@ class Sound:
             failure = self._lose()
         if self.live:
             self.live.step(bool(self.lost))
+            if self.live.wants_new_list and not self.lost and self._clock.now() >= self._renew_s:
+                self._renew()
         return failure
 
     def stop(self) -> None:
@@ -123,6 +126,14 @@ class Sound:
             return ""
         self._telemetry.callback_errors += 1
         return self.lost
+
+    def _renew(self) -> None:
+        """Close all, to open all anew: PortAudio lists the cards once, when it starts. One that was
+        plugged in after the playing card came back is in no list of ours."""
+        self._renew_s = self._clock.now() + RENEW_S
+        self.lost = "opened anew, for the sake of the recording card"
+        self._next_s = self._clock.now()
+        self.stream.stop()
 
     def _reopen(self) -> None:
         try:

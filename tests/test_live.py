@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
+import subprocess
+from typing import Any
+
 import numpy as np
 import pytest
 
-from lipsync_edge import config
+from lipsync_edge import config, sound
 from lipsync_edge.app import Robot
-from lipsync_edge.audio import Samples
+from lipsync_edge.audio import Samples, Stream
 from lipsync_edge.audio.courier import BlockCourier
 from lipsync_edge.audio.dummy import NullMicrophone, NullStream, syllables
+from lipsync_edge.audio.probe import RecordingDevice
 from lipsync_edge.audio.ring import Ring
 from lipsync_edge.build import two_cards
-from lipsync_edge.clock import Bell, VirtualClock
+from lipsync_edge.clock import Bell, MonotonicClock, VirtualClock
 from lipsync_edge.errors import AudioError
 from lipsync_edge.live import Live
 from lipsync_edge.options import AudioOptions
 from lipsync_edge.realtime import Realtime
+from lipsync_edge.sampleclock import SampleClock
+from lipsync_edge.supervisor import Supervisor
 from lipsync_edge.telemetry import Telemetry
 
 STEP_S = 0.002
@@ -127,6 +136,44 @@ def test_where_the_playing_card_is_away_the_other_is_closed_too() -> None:
     assert pair.live.lost == ""
 
 
+class OldList:
+    """A card that was plugged in after PortAudio made its list: only another process sees it."""
+
+    def __init__(self, card: NullMicrophone) -> None:
+        self._card = card
+        self.is_listed = self.is_there = False
+
+    def open(self) -> NullStream:
+        if not self.is_listed:
+            raise AudioError("no sound device that can record is called 'mic'.")
+        return self._card.open()
+
+    def ready(self) -> bool:
+        return self.is_there
+
+    def cancel(self) -> None:
+        pass
+
+
+def test_one_that_is_missing_after_the_other_came_back_is_told() -> None:
+    pair = Pair("")
+    pair.run(2.0)
+    away = OldList(pair.card)
+    pair.live._device = away
+    pair.live.step(True)
+    assert not pair.live.lost, "the other one is lost, and that is told"
+    pair.run(4.0)
+    assert pair.live.lost
+    assert not pair.live.wants_new_list, "it is not there at all"
+    away.is_there = True
+    pair.run(5.0)
+    assert pair.live.wants_new_list
+    away.is_listed = True
+    pair.run(8.0)
+    assert (pair.live.lost, pair.live.wants_new_list) == ("", False)
+    assert pair.talks(6.5, 8.0)
+
+
 def test_what_goes_for_good_is_asked_for_again_and_again() -> None:
     pair = Pair("input-end@1")
     pair.run(5.0)
@@ -160,6 +207,77 @@ def test_speech_from_elsewhere_takes_its_place_and_it_goes_on_unshifted() -> Non
 def test_which_names_mean_two_cards(source: str, output: str, two: bool) -> None:
     overrides = [("audio.input", source), ("audio.output", output)]
     assert two_cards(config.load(None, overrides)) is two
+
+
+def test_a_trial_that_hangs_or_cannot_begin_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, popen = VirtualClock(), subprocess.Popen
+    device = RecordingDevice(AudioOptions(input="mic"), clock, 48_000)
+    begun: list[subprocess.Popen[str]] = []
+
+    def hang(_: object, **how: Any) -> subprocess.Popen[str]:
+        begun.append(popen(("sleep", "60"), **how))
+        return begun[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", hang)
+    assert device.ready() is None
+    clock.sleep_until(29.0)
+    assert device.ready() is None
+    clock.sleep_until(31.0)
+    assert device.ready() is False
+    assert begun[0].returncode == -signal.SIGKILL
+    assert device.ready() is None, "another one"
+    device.cancel()
+    assert len(begun) == 2
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    assert device.ready() is False
+
+
+def test_all_cards_are_opened_anew_for_one_that_is_in_no_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    overrides = [("audio.driver", "dummy"), ("audio.input", "mic"), ("audio.retry_s", "0.1")]
+    loaded, clock = config.load(None, overrides, head="jaw"), MonotonicClock()
+    monkeypatch.setattr(sound, "RENEW_S", 1.0)
+    supervisor = Supervisor(clock)
+    made = sound.Sound(loaded, False, clock, Telemetry(), Realtime(False, 0), supervisor)
+    courier = BlockCourier(Ring(96_000), Bell(), 0, made.ring, live=True)
+    made.start(courier, SampleClock(made.stream.rate_hz, 0.0))
+    assert made.live
+    away = OldList(made.live._device)  # type: ignore[arg-type]
+    made.live._device = away
+    streams: list[Stream] = []
+    lost: list[str] = []
+
+    def wait(seconds: float) -> None:
+        end_s = clock.now() + seconds
+        while clock.now() < end_s:
+            made.step()
+            if made.stream not in streams:
+                streams.append(made.stream)
+            lost.append(made.lost)
+            clock.sleep_until(clock.now() + 0.01)
+
+    try:
+        wait(0.2)
+        made.stream.stop()  # it is unplugged
+        wait(0.5)
+        assert len(streams) == 2, "it went and came back"
+        assert made.input_lost
+        away.is_there = True
+        wait(1.6)
+        assert len(streams) in (3, 4), "not again and again"
+        assert any("for the sake of" in why for why in lost)
+        away.is_listed = True  # the last of these lists has it
+        wait(0.5)
+        assert (made.lost, made.input_lost) == ("", "")
+    finally:
+        supervisor.stop("done")
+        made.stop()
+        supervisor.join()
 
 
 def test_the_whole_program_hears_another_card() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 from lipsync_edge.audio import Stream
@@ -23,10 +24,13 @@ from lipsync_edge.options import AudioOptions
 class RecordingDevice:
     """Opens ``audio.input``, alone, at ``rate_hz`` or, where it cannot, at another rate."""
 
+    PATIENCE_S = 30.0  # of a slow Pi, which loads numpy and PortAudio for a trial
+
     def __init__(self, options: AudioOptions, clock: Clock, rate_hz: int) -> None:
         self._options, self._clock, self._rate_hz = options, clock, rate_hz
         self._trial: subprocess.Popen[str] | None = None
         self._form: tuple[int, int] | None = None
+        self._begun_s = 0.0  # of the trial
 
     def open(self) -> Stream:
         """The stream, as it was last found to open; the first time, when nothing else runs, as it
@@ -39,15 +43,22 @@ class RecordingDevice:
         """Whether it can be opened again; None: being tried. Never waits."""
         if self._trial is None:
             wanted = json.dumps([self._options.input, self._options.frames_per_buffer])
-            self._trial = subprocess.Popen(
-                (sys.executable, "-m", __name__, wanted, str(self._rate_hz)),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
+            self._begun_s = self._clock.now()
+            try:
+                self._trial = subprocess.Popen(
+                    (sys.executable, "-m", __name__, wanted, str(self._rate_hz)),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                )
+            except OSError:  # no memory, or no more processes
+                return False
         if self._trial.poll() is None:
-            return None
+            if self._clock.now() - self._begun_s < self.PATIENCE_S:
+                return None
+            self.cancel()  # a sound server may hang
+            return False
         out, self._form = self._trial.communicate()[0].split(), None
         if self._trial.returncode == 0 and len(out) == 2:
             self._form = int(out[0]), int(out[1])
@@ -58,7 +69,8 @@ class RecordingDevice:
         """Give up a trial."""
         if self._trial is not None:
             self._trial.kill()
-            self._trial.communicate()
+            with suppress(subprocess.TimeoutExpired):  # a driver that hangs lets nobody be killed
+                self._trial.communicate(timeout=0.5)
             self._trial = None
 
 
