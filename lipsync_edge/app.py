@@ -185,10 +185,14 @@ class Robot:
             self._supervisor.stop("the main thread failed", failed=True)
             self._stop()
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        restarts = self._supervisor.reason == RESTART
+        if restarts and self._asked:  # meanwhile: whoever ends us wants no new start
+            self._service.stopping()
+            restarts = False
         self._service.end(self._supervisor.reason, self._supervisor.failed)
         if self._supervisor.reason == SHUT_DOWN and (refused := power_off()):
             log.error("%s", refused)
-        if self._supervisor.reason == RESTART:
+        if restarts:
             restart_self()
         return self._summary()
 
@@ -301,6 +305,8 @@ class Robot:
 
     def _vitals(self, now_s: float) -> Vitals:
         telemetry, board, courier = self._telemetry, self._board.health(), self._courier
+        if self._sound.lost:
+            self._blocks = Counted()  # once it is back, its first block may take a while
         return Vitals(
             beat_ages_s=self._supervisor.beat_ages_s(),
             sound_age_s=self._blocks.age_s(courier.blocks, now_s),

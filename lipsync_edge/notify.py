@@ -17,6 +17,7 @@ class Notifier:
     """Sends states; without systemd it does nothing. Never blocks, never raises."""
 
     LONGEST = 200  # characters of a status: a line in `systemctl status`
+    RELOAD_S = 60.0
 
     def __init__(self, environment: Mapping[str, str] | None = None, pid: int = 0) -> None:
         """``environment``: os.environ by default; ``pid``: our own by default."""
@@ -31,8 +32,9 @@ class Notifier:
         self.watchdog_s = _watchdog_s(environment, pid or os.getpid())
 
     def ready(self) -> None:
-        """The start is complete (or a reload is)."""
+        """The start is complete (or a reload is); the watchdog has its own time (again)."""
         self._send("READY=1")
+        self._be_patient(self.watchdog_s)
 
     def status(self, text: str) -> None:
         """One line for people."""
@@ -47,14 +49,21 @@ class Notifier:
         self._send("STOPPING=1")
 
     def reloading(self, now_s: float) -> None:
-        """A reload begins at ``now_s``, CLOCK_MONOTONIC seconds; :meth:`ready` ends it."""
+        """A reload begins at ``now_s``, CLOCK_MONOTONIC seconds; :meth:`ready` ends it. Until then
+        nobody feeds the watchdog: a slow Pi loads its libraries and the model meanwhile."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={round(now_s * 1e6)}")
+        self._be_patient(self.RELOAD_S)
 
     def close(self) -> None:
         """Let the socket go; what is sent from now on is lost."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def _be_patient(self, seconds: float) -> None:
+        """Set the watchdog's time, where there is a watchdog; it begins anew."""
+        if math.isfinite(self.watchdog_s):
+            self._send(f"WATCHDOG_USEC={round(seconds * 1e6)}")
 
     def _send(self, state: str) -> None:
         if self._socket is None:

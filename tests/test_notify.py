@@ -51,6 +51,21 @@ def test_states_arrive_as_lines(systemd: tuple[socket.socket, str]) -> None:
         listener.recv(4096)
 
 
+def test_a_reload_may_take_longer_than_the_watchdog_waits(
+    systemd: tuple[socket.socket, str],
+) -> None:
+    listener, address = systemd
+    notifier = Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "5000000"})
+    notifier.reloading(1.0)
+    notifier.ready()
+    assert [listener.recv(4096).decode() for _ in range(4)] == [
+        "RELOADING=1\nMONOTONIC_USEC=1000000",
+        "WATCHDOG_USEC=60000000",
+        "READY=1",
+        "WATCHDOG_USEC=5000000",
+    ]
+
+
 def test_a_reader_that_sleeps_holds_nobody_up(systemd: tuple[socket.socket, str]) -> None:
     listener, address = systemd
     notifier = Notifier({"NOTIFY_SOCKET": address})

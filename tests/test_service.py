@@ -200,6 +200,18 @@ def test_a_wait_that_took_too_long_makes_no_thread_hang(monkeypatch: pytest.Monk
     assert supervisor.beat_ages_s()["mover"] == pytest.approx(6.0), "nobody ran; a second counts"
 
 
+def test_a_card_that_came_back_may_take_its_time_to_begin() -> None:
+    """How long it was away counts for nothing: else the watchdog would go hungry."""
+    options = [("audio.driver", "dummy"), ("board.driver", "simulator"), ("model.runtime", "dummy")]
+    robot = Robot(config.load(None, options, head="jaw"), None)
+    robot._vitals(0.0)
+    assert robot._vitals(1.0).sound_age_s == 1.0
+    robot._sound.lost = "unplugged"
+    robot._vitals(8.0)
+    robot._sound.lost = ""
+    assert robot._vitals(9.0).sound_age_s == pytest.approx(1.0)
+
+
 # In processes of their own ------------------------------------------------------------------------
 
 
@@ -282,24 +294,42 @@ def tell_and_ask(robot):  # once ready, ask for a new start; the new one goes on
     if robot.vitals.safe_mode and robot.vitals.ticks:
         robot.actions.restart()
 Robot._tell = tell_and_ask
+stop = Robot._stop
+def stop_and_end(robot):  # the computer is shut down just then
+    if "END" in os.environ:
+        os.kill(os.getpid(), 15)
+    stop(robot)
+Robot._stop = stop_and_end
 raise SystemExit(cli.main(["run", "--json", "--head", "jaw", "--set", "audio.driver=dummy", "--set",
     "audio.input=mic", "--set", "board.driver=simulator"]))
 """
 
 
-def test_a_new_start_on_request_leaves_safe_mode(systemd: Systemd, tmp_path: Path) -> None:
-    folder = tmp_path / "state"
+def restarted(systemd: Systemd, folder: Path, **more: str) -> subprocess.Popen[str]:
     history = {"boot": boot_id(), "running": True, "crashes": 2, "reason": "x"}
     assert Store(folder).save("runs", history)
-    robot = subprocess.Popen(
-        [sys.executable, "-c", RESTARTED],
-        env=os.environ | {"STATE_DIRECTORY": str(folder), "NOTIFY_SOCKET": systemd.address},
+    told = {"STATE_DIRECTORY": str(folder), "NOTIFY_SOCKET": systemd.address, **more}
+    return subprocess.Popen(
+        [sys.executable, "-c", RESTARTED], env=os.environ | told,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def test_who_ends_a_head_that_was_to_restart_ends_it(systemd: Systemd, tmp_path: Path) -> None:
+    robot = restarted(systemd, tmp_path / "state", END="yes")
+    out, err = robot.communicate(timeout=20)
+    assert robot.returncode == 0, err
+    assert json.loads(out)["board"]["silenced"], "one run, one summary"
+    assert "STOPPING=1" in systemd.hear()
+
+
+def test_a_new_start_on_request_leaves_safe_mode(systemd: Systemd, tmp_path: Path) -> None:
+    robot = restarted(systemd, tmp_path / "state")
     systemd.wait_for("STATUS=ended: asked to start anew")
     assert [said for said in systemd.heard if "SAFE MODE" in said]
     assert [said for said in systemd.heard if said.startswith("RELOADING=1\nMONOTONIC_USEC=")]
     assert "STOPPING=1" not in systemd.heard
+    assert "WATCHDOG_USEC=60000000" in systemd.heard, "to load all takes a slow Pi longer than 5 s"
     systemd.heard.clear()
     systemd.wait_for("READY=1")
     assert not [said for said in systemd.heard if "SAFE MODE" in said]
