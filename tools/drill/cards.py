@@ -25,6 +25,30 @@ def unplugged(stage: Stage, name: str) -> Finding:
     return _away(stage, name)
 
 
+def both_unplugged(stage: Stage) -> Finding:
+    """Both cards go, as with a hub; the playing one comes back, the other one long after it."""
+    finding, cards = Finding(), stage.world.cards
+    stage.prepare()
+    stage.start()
+    at_s = stage.clock.now()
+    cards.unplug("mic")
+    cards.unplug("speaker")
+    gone_s = stage.clock.now()
+    try:
+        stage.pause(3.0)
+        cards.plug("speaker")
+        stage.pause(AWAY_S)
+        told = stage.life(0).statuses[-1]
+        finding.must(told.startswith(WAITING), f"its status is: {told}")
+    finally:
+        plug_s = stage.clock.now()
+        cards.plug("mic")
+    _must_rest(stage, finding, at_s, gone_s + REST_S, plug_s)
+    _must_return(stage, finding, at_s, stage.clock.now(), REOPENED_S)
+    stage.finish(finding)
+    return finding
+
+
 def slower_input(stage: Stage, rate_hz: int) -> Finding:
     """The recording card comes back and knows one rate, another one: it is opened at that."""
     rates = _one_rate(stage)

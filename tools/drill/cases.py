@@ -110,6 +110,9 @@ def _rest(silent_hour: Callable[[Stage], Finding]) -> tuple[Case, ...]:
              lambda s: cards.unplugged(s, "mic")),
         Case("output-gone", "the output card goes and comes back", WAITS,
              lambda s: cards.unplugged(s, "speaker")),
+        Case("both-gone", "both cards go; the output comes back, 8 s later the input",
+             "waits for both, at rest (neutral within 1.5 s, off after idle_s), and says so; goes "
+             "on within 8 s of the second return", cards.both_unplugged),
         Case("input-rate", "the input card comes back and knows 16 kHz alone",
              f"{WAITS}, at that rate", lambda s: cards.slower_input(s, 16_000)),
         Case("output-rate", "the output card comes back and knows 44.1 kHz alone, for a while",
