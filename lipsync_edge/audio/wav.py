@@ -38,8 +38,8 @@ class WavSource(PcmSource):
         self, path: str | Path | int, name: str = "", *, looks_through: bool = True
     ) -> None:
         """``path``: or the number of an open file, no pipe, which then belongs to this; ``name``:
-        what to call it; ``looks_through``: refuse floats that are no numbers, else they become silence.
-        Raises AudioError with a sentence and a remedy where it cannot be played."""
+        what to call it; ``looks_through``: refuse floats that are no numbers, else they become
+        silence. Raises AudioError with a sentence and a remedy where it cannot be played."""
         name = name or str(path)
         with plain_errors(name):
             file = (
