@@ -91,3 +91,29 @@ def test_a_dead_bus_is_said_and_survived(guest: Guest, figures: Figures) -> None
     assert guest.properties(UNIT, "MainPID") == pid
     assert "does not answer" in log
     assert "Traceback" not in log
+
+
+SLOW = """\
+lipsync-edge restart
+until [ "$(systemctl show -P ActiveState {unit})" = reloading ]; do sleep 0.05; done
+kill -STOP {pid}
+sleep 8
+kill -CONT {pid}
+"""
+
+
+def test_a_new_start_on_request_may_take_longer_than_the_watchdog(
+    guest: Guest, figures: Figures
+) -> None:
+    """As on a Pi Zero, which loads libraries and model for longer than WatchdogSec."""
+    guest.until(UNIT, "ActiveState", "active")
+    before = guest.properties(UNIT, "MainPID", "NRestarts")
+    asked = guest.run("sh", "-c", SLOW.format(unit=UNIT, pid=before["MainPID"]))
+    assert asked.code == 0, asked.err
+    guest.until(UNIT, "ActiveState", "active")
+    after = guest.properties(UNIT, "MainPID", "NRestarts")
+    log = guest.run("journalctl", "-b", "-u", UNIT, "-o", "cat").out
+    figures["restart"] = {"moves_after": talks_again(guest)}
+    assert after == before, "the same process went on"
+    assert "Watchdog timeout" not in log.split("asked to start anew")[-1]
+    assert figures["restart"]["moves_after"] > 100
