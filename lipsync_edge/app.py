@@ -109,7 +109,7 @@ class Robot:
         self._realtime = Realtime(
             config.service.realtime == "auto", logging.WARNING if unattended else logging.INFO
         )
-        self._blocks = Counted()
+        self._blocks, self._was_lost = Counted(), False
         self._round_s = self._clock.now()
         self._has_source = source is not None
         self._sound = Sound(
@@ -192,7 +192,7 @@ class Robot:
         self._service.end(self._supervisor.reason, self._supervisor.failed)
         if self._supervisor.reason == SHUT_DOWN and (refused := power_off()):
             log.error("%s", refused)
-        if restarts:
+        if restarts and not self._asked:
             restart_self()
         return self._summary()
 
@@ -305,8 +305,9 @@ class Robot:
 
     def _vitals(self, now_s: float) -> Vitals:
         telemetry, board, courier = self._telemetry, self._board.health(), self._courier
-        if self._sound.lost:
-            self._blocks = Counted()  # once it is back, its first block may take a while
+        if self._was_lost and not self._sound.lost:
+            self._blocks = Counted()  # its first block may take a while
+        self._was_lost = bool(self._sound.lost)
         return Vitals(
             beat_ages_s=self._supervisor.beat_ages_s(),
             sound_age_s=self._blocks.age_s(courier.blocks, now_s),
@@ -392,14 +393,8 @@ class Robot:
 
     def _summary(self) -> Summary:
         return summarize(
-            reason=self._supervisor.reason,
-            failed=self._supervisor.failed,
-            config=self.config,
-            stream=self._sound.stream,
-            device=self._sound.name,
-            courier=self._courier,
-            board=self._board,
-            model_name=self._model.name,
-            telemetry=self._telemetry,
+            reason=self._supervisor.reason, failed=self._supervisor.failed, config=self.config,
+            stream=self._sound.stream, device=self._sound.name, courier=self._courier,
+            board=self._board, model_name=self._model.name, telemetry=self._telemetry,
             budget=self._chain.budget,
-        )
+        )  # fmt: skip

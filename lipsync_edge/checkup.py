@@ -215,10 +215,10 @@ def control(path: str) -> Iterator[Finding]:
         yield Finding("control socket", True, f"{path}: {words}")
 
 
-def has_sound(path: str, source: str) -> bool:
-    """Whether a head that was started with the config ``source`` answers at ``path`` and has its
-    sound devices. ALSA's hardware devices are open to one program alone, and PortAudio does not
-    list what it cannot open."""
+def has_sound(path: str, config: Config) -> bool:
+    """Whether a head that was started with this config answers at ``path`` and has the devices that
+    it names now. ALSA's hardware devices are open to one program alone, and PortAudio does not list
+    what it cannot open."""
     from lipsync_edge.client import Client
 
     try:
@@ -227,7 +227,10 @@ def has_sound(path: str, source: str) -> bool:
     except LipsyncError:
         return False
     lost = status.get("lost") or status.get("input_lost")
-    return theirs == source and bool(status.get("ready")) and not lost
+    device = str(status.get("device")).lower()
+    names = {config.audio.output, config.audio.input} - {"default", ""}
+    named = all(name.lower() in device for name in names)
+    return theirs == config.source and named and bool(status.get("ready")) and not lost
 
 
 def _lines(path: Path) -> list[str]:

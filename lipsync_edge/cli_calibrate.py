@@ -91,7 +91,8 @@ def _calibrate_oscillator(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_beside_a_head(loaded: Config) -> None:
-    """UsageError where a head runs: both would send pulses to the same board."""
+    """UsageError where a head runs, ControlError where nobody knows: both would send pulses to the
+    same board."""
     from lipsync_edge.client import Client, default_socket
 
     simulated = loaded.board.driver in ("simulator", "dummy")
@@ -101,8 +102,10 @@ def _refuse_beside_a_head(loaded: Config) -> None:
     try:
         with Client(path, timeout_s=3.0) as head:
             head.status()
-    except ControlError:
-        return
+    except ControlError as error:
+        if isinstance(error.__cause__, FileNotFoundError | ConnectionRefusedError):
+            return
+        raise
     raise UsageError(
         "A head is running, and has the servos and the sound.",
         "Stop it meanwhile: sudo systemctl stop lipsync-edge; afterwards: ... start lipsync-edge",

@@ -147,7 +147,7 @@ def _output(config: Config) -> Iterator[Finding]:
     try:
         yield from _cards(config)
     except AudioError:
-        if not checkup.has_sound(_socket(config), config.source):
+        if not checkup.has_sound(_socket(config), config):
             raise
         yield Finding("sound", True, "the running head has it; who else looks may not see the card")
 

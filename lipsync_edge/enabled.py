@@ -30,6 +30,8 @@ class EnabledBoard:
         """The board first, all its outputs off, then the supply, then ``/OE``. Raises BoardError,
         GpioError."""
         self._board.open()
+        if not self._pins.can_cut:  # an LED and a button are of no use here
+            return
         self._pins.open()
         self._pins.servo_power(True)
         if self._pins.has_power:

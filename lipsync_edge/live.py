@@ -114,7 +114,7 @@ class Live:
         if ready:
             self._reopen()
         elif ready is not None:
-            self.lost = self.lost or NOT_THERE
+            self.lost, self.wants_new_list = self.lost or NOT_THERE, False
             self._next_s = self._clock.now() + self._retry_s
 
     def _reopen(self) -> None:

@@ -8,6 +8,7 @@ drawn ``OVER`` times as large and averaged.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Any
@@ -30,7 +31,8 @@ def pillow() -> Any:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
         raise UsageError(
-            "Pictures need the package Pillow.", "Install it with: pip install 'lipsync-edge[face]'"
+            "Pictures need the package Pillow.",
+            f"Install it with: {sys.executable} -m pip install pillow",
         ) from None
     return Image, ImageDraw, ImageFont
 

@@ -54,10 +54,10 @@ class Speech:
     def hush(self) -> None:
         """Forget all files, the one that is spoken too; it fades within a block of the card, also
         while the file hangs, as on a network that is gone."""
-        self._asked.append(None)
         self._courier.hushed_to = self.ring.write_index
         if not self.ring.available:
             self._courier.speaking = False
+        self._asked.append(None)  # last: what the thread then says of the ring is newer
 
     def step(self) -> bool:
         """Feed the ring; False where nothing was to do."""
@@ -92,6 +92,8 @@ class Speech:
         if not self._queue:
             if self._courier.speaking and not self.ring.available:
                 self._courier.speaking = False
+            elif self.ring.write_index > max(self.ring.read_index, self._courier.hushed_to):
+                self._courier.speaking = True  # a hush of the file before it ended it, too
             return False
         self._source = self._queue.popleft()
         self.ring.ended = False

@@ -414,6 +414,15 @@ def test_what_lets_the_pulses_out_is_on_while_it_is_measured() -> None:
     assert gpio.trace[-2:] == [(17, 1, False), (27, 0, False)], "the outputs first"
 
 
+def test_pins_that_let_nothing_out_are_left_alone() -> None:
+    """A head with an LED works without its pins, and so may this."""
+    board = SimpleNamespace(name="a board", open=lambda: None, close=lambda: None)
+    gpio = DummyGpio("fail@0", VirtualClock())
+    enabled = EnabledBoard(board, Pins(GpioOptions(status_led=22), gpio), VirtualClock())  # type: ignore[arg-type]
+    enabled.open()
+    enabled.close()
+
+
 def test_a_pin_of_the_head_is_not_free_to_listen() -> None:
     wired = config.load(None, [("gpio.output_enable", "17"), ("gpio.driver", "dummy")], head="jaw")
     with pytest.raises(UsageError, match="output_enable"):

@@ -153,6 +153,7 @@ def test_what_is_spoken_after_a_hush_is_whole() -> None:
 def test_a_hush_of_the_last_samples_takes_nothing_of_what_comes_next() -> None:
     courier = speaker(100)
     assert courier.spoken is not None
+    assert (carry(courier, 20) == 8000).all()
     courier.hushed_to = courier.spoken.write_index
     courier.spoken.write(np.arange(1, 1025).astype(np.int16))
     fading = carry(courier, 512)

@@ -160,7 +160,7 @@ def test_a_rate_that_the_card_does_not_have() -> None:
 class Running:
     """What a client hears of a head that runs by ``robot.yaml``."""
 
-    status: Mapping[str, object] = {"ready": True, "lost": "", "input_lost": ""}
+    status: Mapping[str, object] = {"ready": True, "lost": "", "device": "Loopback > USB Audio"}
 
     def __init__(self, path: str, timeout_s: float) -> None:
         if not path:
@@ -178,13 +178,17 @@ def test_a_card_that_the_running_head_has_is_not_missing(monkeypatch: pytest.Mon
     """PortAudio lists no card that another program holds."""
     monkeypatch.setattr("lipsync_edge.client.Client", Running)
     monkeypatch.setattr("lipsync_edge.audio.cards.list_devices", list)
-    asks = settings(("audio.driver", "portaudio"), ("service.socket", "here.sock"))
+    asks = settings(("audio.driver", "portaudio"), ("service.socket", "here.sock"),
+                    ("audio.output", "USB"), ("audio.input", "loopback"))  # fmt: skip
     with pytest.raises(AudioError, match="no playback device"):
         list(doctor._output(asks))  # the running head's config is another one
     (finding,) = doctor._output(replace(asks, source="robot.yaml"))
     assert finding.ok
     assert "running head" in finding.words
-    monkeypatch.setattr(Running, "status", {"ready": True, "lost": "USB Audio stopped"})
+    misspelt = replace(asks, source="robot.yaml", audio=replace(asks.audio, output="USBB"))
+    with pytest.raises(AudioError, match="no playback device"):
+        list(doctor._output(misspelt))  # of the next start, not of what runs
+    monkeypatch.setattr(Running, "status", {**Running.status, "lost": "USB Audio stopped"})
     with pytest.raises(AudioError, match="no playback device"):
         list(doctor._output(replace(asks, source="robot.yaml")))
 

@@ -262,7 +262,7 @@ def test_without_ffmpeg_or_pillow_the_remedy_is_named(
     assert "sudo apt install ffmpeg" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "PIL", None)
     assert main(["face", str(clip), "-o", str(tmp_path / "face.png")]) == 2
-    assert "pip install 'lipsync-edge[face]'" in capsys.readouterr().err
+    assert "-m pip install pillow" in capsys.readouterr().err
 
 
 @needs_ffmpeg

@@ -168,10 +168,13 @@ def test_one_that_is_missing_after_the_other_came_back_is_told() -> None:
     away.is_there = True
     pair.run(5.0)
     assert pair.live.wants_new_list
-    away.is_listed = True
+    away.is_there = False
+    pair.run(6.0)
+    assert not pair.live.wants_new_list, "no gap for one that went again"
+    away.is_there = away.is_listed = True
     pair.run(8.0)
     assert (pair.live.lost, pair.live.wants_new_list) == ("", False)
-    assert pair.talks(6.5, 8.0)
+    assert pair.talks(7.2, 8.0)
 
 
 def test_what_goes_for_good_is_asked_for_again_and_again() -> None:

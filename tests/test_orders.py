@@ -365,6 +365,15 @@ def test_hush_helps_where_a_file_hangs(n_blocks: int) -> None:
     for block in after:
         courier.carry(np.full(BLOCK, 1000, np.int16), block, 0.0, 0.0, False)
     assert (after[1] == 1000).all(), "what it hears is heard again"
+    # The read comes back; then its thread sees the hush.
+    speech.ring.write(np.full(2 * BLOCK, 500, np.int16))
+    courier.speaking = True
+    speech.step()
+    for block in out:
+        courier.carry(np.full(BLOCK, 1000, np.int16), block, 0.0, 0.0, False)
+        speech.step()
+    assert not (out == 500).any(), "nothing of it bursts in"
+    assert speech.waiting == 0
 
 
 def test_a_float_file_with_nan_is_spoken_with_silence_there(head: Head, tmp_path: Path) -> None:

@@ -207,9 +207,10 @@ def test_a_card_that_came_back_may_take_its_time_to_begin() -> None:
     robot._vitals(0.0)
     assert robot._vitals(1.0).sound_age_s == 1.0
     robot._sound.lost = "unplugged"
-    robot._vitals(8.0)
+    assert robot._vitals(8.0).sound_age_s == 8.0
     robot._sound.lost = ""
-    assert robot._vitals(9.0).sound_age_s == pytest.approx(1.0)
+    assert robot._vitals(9.0).sound_age_s == 0.0
+    assert robot._vitals(10.0).sound_age_s == 1.0
 
 
 # In processes of their own ------------------------------------------------------------------------

@@ -55,6 +55,7 @@ class BlockCourier:
         self.spoken: Ring | None = None
         self.speaking = False  # spoken takes the place of what is captured, and the source waits
         self.hushed_to = 0  # what is spoken is not heard up to this index of its ring
+        self._sounded = False  # the block before was spoken
         self._fade = np.linspace(1.0, 0.0, self.FADE, dtype=np.float32)
 
     def carry(
@@ -65,8 +66,10 @@ class BlockCourier:
             if self._live:
                 self._pull(len(out))
             captured = self._speak(len(out))
-        elif captured is None:
-            captured = self._pull(len(out))
+        else:
+            self._sounded = False
+            if captured is None:
+                captured = self._pull(len(out))
         self._heard.write(captured)
         self._bell.ring()
         self._delay.process(captured, out)
@@ -96,9 +99,10 @@ class BlockCourier:
                 wanted = pulled[:n_hushed] if n_hushed else pulled  # and nothing that comes after
                 n_got = self.spoken.read_into(wanted)[1]
             if n_hushed:
-                n_got = self._fade_out(pulled[:n_got]) if n_got else 0
+                n_got = self._fade_out(pulled[:n_got]) if n_got and self._sounded else 0
                 self.spoken.skip_to(self.hushed_to)
                 self.speaking = self.spoken.available > 0  # whoever feeds it may hang
+            self._sounded = n_got > 0 and not n_hushed
         pulled[n_got:] = 0
         return pulled
 
