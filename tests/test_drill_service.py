@@ -18,25 +18,25 @@ def say(word):
         telling.sendto(word.encode(), os.environ["NOTIFY_SOCKET"])
 
 say("READY=1")
-if {stopping}:
-    say("STOPPING=1")
+say("{word}")
 time.sleep({seconds})
 raise SystemExit(3)
 """
 
 
 @pytest.mark.parametrize(
-    ("stopping", "seconds", "result", "code"),
+    ("word", "seconds", "result", "code"),
     [
-        (False, 60, "watchdog", -9),
-        (True, 1.2, "exit-code", 3),  # no watchdog watches who says that it ends
-        (True, 60, "timeout", -9),
+        ("STATUS=silent", 60, "watchdog", -9),
+        ("WATCHDOG_USEC=30000000", 1.2, "exit-code", 3),
+        ("STOPPING=1", 1.2, "exit-code", 3),  # no watchdog watches who says that it ends
+        ("STOPPING=1", 60, "timeout", -9),
     ],
 )
 def test_who_says_that_it_ends_is_given_the_time_to(
-    tmp_path: Path, stopping: bool, seconds: float, result: str, code: int
+    tmp_path: Path, word: str, seconds: float, result: str, code: int
 ) -> None:
-    (tmp_path / "program.py").write_text(PROGRAM.format(stopping=stopping, seconds=seconds))
+    (tmp_path / "program.py").write_text(PROGRAM.format(word=word, seconds=seconds))
     unit = replace(
         read_unit(), watchdog_s=0.6, stop_timeout_s=2.0, abort_timeout_s=2.0, restart="no",
         stop_post=(),
@@ -47,4 +47,4 @@ def test_who_says_that_it_ends_is_given_the_time_to(
         assert service._over.wait(30)
     (life,) = service.lives
     assert (life.result, life.code) == (result, code)
-    assert life.stopping is stopping
+    assert life.stopping is (word == "STOPPING=1")

@@ -35,6 +35,7 @@ class Life:
     result: str = ""  # as of $SERVICE_RESULT
     post_s: float = math.nan  # when the last ExecStopPost had ended
     statuses: list[str] = field(default_factory=list)
+    watchdog_s: float = math.nan  # as it asked for it
     stopping: bool = False  # by its own word: from then on no watchdog watches it
 
 
@@ -150,7 +151,8 @@ class Service:
             while not select.select([handle], [], [], 0)[0]:
                 select.select([handle, self._notify.fileno()], [], [], POLL_S)
                 if (fed_s := self._hear(life)) and not stopping:
-                    due_s = fed_s + self.unit.watchdog_s
+                    asked_s = life.watchdog_s
+                    due_s = fed_s + (self.unit.watchdog_s if math.isnan(asked_s) else asked_s)
                 now_s = self._clock.now()
                 if life.stopping and not stopping and not result:
                     stopping, due_s = True, now_s + self.unit.stop_timeout_s
@@ -185,6 +187,9 @@ class Service:
                         life.ready_s = now_s if math.isnan(life.ready_s) else life.ready_s
                         fed_s = now_s
                     elif word == "WATCHDOG=1" and not math.isnan(life.ready_s):
+                        fed_s = now_s
+                    elif word.startswith("WATCHDOG_USEC="):
+                        life.watchdog_s = int(word.partition("=")[2]) / 1e6
                         fed_s = now_s
                     elif word == "STOPPING=1":
                         life.stopping = True
