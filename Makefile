@@ -39,7 +39,7 @@ wheels:  ## collect in WHEELS=folder what `make install WHEELS=folder` needs wit
 	PYTHON="$(PYTHON)" sh tools/install.sh wheels
 
 test: $(VENV)/.test  ## set up what is missing and run the tests (no server, no hardware)
-	$(BIN)/python -m pytest -m "not server and not slow and not tflite_runtime" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not server and not slow and not tflite_runtime" $(ARGS)
 
 # The drill takes too long for each commit; that it sees a broken robot does not.
 test-audio: $(VENV)/.test  ## the same on a real sound server (headless PulseAudio)
