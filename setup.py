@@ -60,7 +60,7 @@ EXTRAS = {
         "tornado>=6.5.10",
         "pillow>=10.1",
         "pytest>=8",
-        "pytest-xdist>=3.6",  # the light tests on all processors: many are small and wait in real time
+        "pytest-xdist>=3.6",  # the light tests on all processors: many wait in real time
         "hypothesis>=6.100",
         "ruff==0.17.6",
         "mypy==2.4.1",

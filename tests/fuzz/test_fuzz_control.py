@@ -260,7 +260,10 @@ def check(reply: dict[str, Any]) -> None:
         return
     error = reply["error"]
     assert error["code"].isascii()
-    assert error["message"].endswith((".", "right"))
+    if error["code"] == "config":  # as `check` says it: place, key and problem, a line each
+        assert ": " in error["message"]
+    else:
+        assert error["message"].endswith((".", "right"))
     assert isinstance(error["remedy"], str)
     assert len(error["message"]) < 500
     assert "Error" not in error["message"]
