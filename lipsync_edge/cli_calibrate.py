@@ -108,7 +108,8 @@ def _refuse_beside_a_head(loaded: Config) -> None:
         raise
     raise UsageError(
         "A head is running, and has the servos and the sound.",
-        "Stop it meanwhile: sudo systemctl stop lipsync-edge; afterwards: ... start lipsync-edge",
+        "Stop it meanwhile: sudo systemctl stop lipsync-edge (afterwards: sudo systemctl start "
+        "lipsync-edge).",
     )
 
 
